@@ -1,0 +1,1 @@
+"""What runs inside the subprocess. Imports only the standard library, msgspec and, for search, apsw."""

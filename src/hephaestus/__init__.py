@@ -1,0 +1,1 @@
+"""Agents that you can run like software."""
