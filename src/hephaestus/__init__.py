@@ -1,7 +1,7 @@
 """Agents that you can run like software: the public names, and nothing else.
 
-Names are loaded when they are first used (PEP 562): ``import hephaestus`` imports no library, starts no thread and opens
-no file.
+Names are loaded when they are first used (PEP 562): ``import hephaestus`` imports no library, starts no thread and
+opens no file.
 """
 
 from __future__ import annotations
