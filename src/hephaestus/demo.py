@@ -1,0 +1,238 @@
+"""The main job from end to end on real input: build, refuse, route, run, send back, certify, dispose. No printing.
+
+It needs no key and no network. The knowledge is the documentation of the Python that runs it.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+import msgspec
+
+from hephaestus.errors import BriefRefused, NotFound
+from hephaestus.forge import Forge
+from hephaestus.receipts import verify_journal
+from hephaestus.routing import Routed, render
+from hephaestus.stormbreaker import Refused, Verified
+from hephaestus.taskforce import Disposal, Progress, TaskForce
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hephaestus.interview import Report
+    from hephaestus.runtime import Runtime
+    from hephaestus.stormbreaker import Outcome
+
+CHANNEL = "stable"
+GOOD = ("stdlib-guide", "careless-guide")
+VAGUE = "vague-helper"
+QUESTION = "how do I read one file out of a zip archive without extracting it?"
+CARELESS_QUESTION = "quick answer from memory: how do I read one file out of a zip archive without extracting it?"
+REQUESTS = (
+    QUESTION,
+    "give me a quick python answer about parsing command line arguments",  # two cards claim it
+    "what will the weather be in Lisbon tomorrow?",  # no card covers it
+    "how do I read a zipped csv file with pandas?",  # an anti-trigger
+    CARELESS_QUESTION,
+)
+
+
+class Build(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one package."""
+
+    name: str
+    status: str  # "published" or "refused"
+    release: str | None = None
+    digest: str | None = None
+    passages: int | None = None
+    score: int
+    axes: dict[str, int]
+    blocking: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
+
+
+class Decided(msgspec.Struct, frozen=True, kw_only=True):
+    """One routed request."""
+
+    request: str
+    kind: str
+    agent: str | None
+    vetoed_by: tuple[str, ...]  # anti-triggers that spoke
+    entry: int  # of the journal
+    receipt: str  # as a person reads it
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of a task force."""
+
+    run: str
+    request: str
+    agent: str
+    outcome: dict[str, Any]
+    certificate: dict[str, Any] | None
+    disposal: Disposal
+
+
+class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it."""
+
+    builds: tuple[Build, ...]
+    decisions: tuple[Decided, ...]
+    runs: tuple[Run, ...]
+    outcome: dict[str, Any]  # of the last run, which is sent back at least once
+    certificate: dict[str, Any] | None
+    disposal: Disposal
+    receipts: str  # the journal
+    receipts_verified: bool
+    exit_code: int
+
+
+def examples_folder() -> Path:
+    """Where the example packages are: beside the installed library, or in the checkout that it is run from.
+
+    Raises:
+        NotFound: If neither is there.
+    """
+    installed = Path(str(resources.files("hephaestus"))) / "_examples"
+    checkout = Path(__file__).resolve().parents[2] / "examples" / "agents"
+    for folder in (installed, checkout):
+        if (folder / GOOD[0] / "agent.toml").is_file():
+            return folder
+    raise NotFound("the example packages are not installed", hint="name their folder with --examples")
+
+
+async def demonstrate(
+    runtime: Runtime,
+    *,
+    examples: Path,
+    stubborn: bool = False,
+    withhold_findings: bool = False,
+    show: Callable[[object], None],
+) -> DemoReport:
+    """Do the whole main job.
+
+    Args:
+        runtime: On a fresh home or a lasting one.
+        examples: The folder of the example packages.
+        stubborn: Whether the careless agent ignores what it is told.
+        withhold_findings: Whether the careless agent is told nothing.
+        show: Called with every :class:`Build`, :class:`Decided`, :class:`Run`, :class:`Progress` and heading (text).
+    """
+    forge = Forge(runtime)
+    show("Building packages")
+    builds: list[Build] = []
+    for name in (*GOOD, VAGUE):
+        builds.append(await _build(runtime, forge, examples / name))
+        show(builds[-1])
+    await forge.deploy(CHANNEL, [b.release for b in builds if b.release], why="demo")
+    router = await runtime.router(CHANNEL)
+
+    show("Routing requests")
+    decisions: list[Decided] = []
+    for request in REQUESTS:
+        decision = router.route(request)
+        entry = await runtime.keep(decision)
+        decisions.append(
+            Decided(
+                request=request,
+                kind=decision.kind,
+                agent=decision.winner.agent if isinstance(decision, Routed) else None,
+                vetoed_by=vetoes(decision),
+                entry=entry.seq,
+                receipt=render(decision),
+            )
+        )
+        show(decisions[-1])
+
+    runs: list[Run] = []
+    for request, careless in ((QUESTION, False), (CARELESS_QUESTION, True)):
+        show(f"Running: {request}")
+        force = TaskForce(
+            runtime,
+            router.route(request),
+            context={"stubborn": True} if careless and stubborn else None,
+            feedback=not (careless and withhold_findings),
+            on_event=show,
+        )
+        async with force:
+            outcome = await force.run()
+        assert force.disposal is not None
+        runs.append(_run(force, request, outcome, runtime_agent=_agent(router.route(request))))
+        show(runs[-1])
+
+    keys = await runtime.seal_keys()
+    verification = await anyio.to_thread.run_sync(lambda: verify_journal(runtime.journal_path, keys=keys))
+    last = runs[-1]
+    return DemoReport(
+        builds=tuple(builds),
+        decisions=tuple(decisions),
+        runs=tuple(runs),
+        outcome=last.outcome,
+        certificate=last.certificate,
+        disposal=last.disposal,
+        receipts=str(runtime.journal_path),
+        receipts_verified=verification.ok,
+        exit_code=outcome.exit_code,
+    )
+
+
+async def _build(runtime: Runtime, forge: Forge, folder: Path) -> Build:
+    try:
+        release = await forge.publish(folder)
+    except BriefRefused as refusal:
+        report: Report = refusal.report  # type: ignore[assignment]
+        return Build(
+            name=folder.name,
+            status="refused",
+            score=report.score,
+            axes=report.axes,
+            blocking=report.blocking,
+            questions=tuple(question.text for question in report.next_questions),
+        )
+    passages = await runtime.passages(release)
+    found = await forge.check(folder)
+    assert found.report is not None
+    return Build(
+        name=release.name,
+        status="published",
+        release=release.ref,
+        digest=release.digest,
+        passages=None if passages is None else len(passages),
+        score=found.report.score,
+        axes=found.report.axes,
+    )
+
+
+def vetoes(decision: Any) -> tuple[str, ...]:
+    """The anti-triggers that spoke in a decision."""
+    candidates = (*getattr(decision, "vetoed", ()), *getattr(decision, "runners_up", ()))
+    return tuple(dict.fromkeys(match.trigger for c in candidates for match in c.vetoes))
+
+
+def _agent(decision: Any) -> str:
+    return decision.winner.agent if isinstance(decision, Routed) else ""
+
+
+def _run(force: TaskForce, request: str, outcome: Outcome, *, runtime_agent: str) -> Run:
+    told: dict[str, Any] = {"kind": outcome.kind, "attempts": force.attempts, "exit_code": outcome.exit_code}
+    certificate = None
+    match outcome:
+        case Verified(value=value):
+            told["value"] = value
+            certificate = {**msgspec.to_builtins(outcome.certificate), "verified": True}
+        case Refused(findings=findings):
+            told |= {"cause": outcome.cause, "findings": msgspec.to_builtins(findings)}
+        case _:
+            told |= {"cause": outcome.cause, "message": getattr(outcome, "message", "")}
+    assert force.disposal is not None
+    return Run(
+        run=force.run_id,
+        request=request,
+        agent=runtime_agent,
+        outcome=told,
+        certificate=certificate,
+        disposal=force.disposal,
+    )

@@ -1,0 +1,172 @@
+"""Looking at a package folder without building it: everything that would make publishing fail, all at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+import jsonschema_rs
+import msgspec
+
+from hephaestus import canonical
+from hephaestus.assets import Brief, Card, Manifest, parse_brief, parse_card, parse_manifest
+from hephaestus.errors import AssetError, ChecksRefused, ChildError, HephaestusError, ProtocolError
+from hephaestus.hub import Tree
+from hephaestus.interview import Report, assess
+from hephaestus.runtime.launch import LaunchSpec
+from hephaestus.runtime.workspace import errand, workspace
+from hephaestus.stormbreaker import CheckSet, compile_checks
+from hephaestus_runner.protocol import Limits, Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from hephaestus.runtime import Runtime
+    from hephaestus.stormbreaker import Origin
+
+FILES = ("agent.toml", "brief.toml", "card.toml")
+_LIMITS = Limits(wall_ms=30_000, cpu_s=20, memory_bytes=1 << 30, disk_bytes=16 << 20, processes=8)
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One reason why a package cannot be published."""
+
+    file: str
+    line: int | None
+    message: str
+    hint: str | None = None
+
+
+class Examination(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found in a folder."""
+
+    folder: str
+    manifest: Manifest | None
+    card: Card | None
+    brief: Brief | None
+    report: Report | None  # of the interview; None where brief or manifest could not be read
+    checks: CheckSet | None
+    tree: Tree
+    problems: tuple[Problem, ...]
+
+    @property
+    def publishes(self) -> bool:
+        """Whether nothing stands in the way of publishing it."""
+        return not self.problems and self.report is not None and self.report.builds
+
+
+async def examine(runtime: Runtime, folder: Path) -> Examination:
+    """Look at a package folder.
+
+    Args:
+        runtime: Lends the children in which the package's own code is looked up.
+        folder: The package.
+
+    Raises:
+        AssetError: If the folder itself cannot be taken: a symlink, a path that leaves it, too much of anything.
+        IsolationUnavailable: If the package's code cannot be looked up at the runtime's isolation level.
+    """
+    tree = await anyio.to_thread.run_sync(Tree.read, folder)
+    problems: list[Problem] = []
+    manifest = _parsed(parse_manifest, tree, "agent.toml", problems)
+    brief = _parsed(parse_brief, tree, "brief.toml", problems)
+    card = _parsed(parse_card, tree, "card.toml", problems)
+    checks: CheckSet | None = None
+    report: Report | None = None
+    if manifest is not None:
+        problems += _not_yet(manifest)
+        problems += _schemas(manifest, tree)
+        problems += _sources(manifest, tree)
+        specs: list[tuple[Origin, object]] = [("package", spec) for spec in manifest.checks]
+        specs += [("card", spec) for spec in (card.checks if card else ())]
+        try:
+            checks = compile_checks(specs, files=tree.get)  # type: ignore[arg-type]
+        except ChecksRefused as error:
+            problems.append(_problem("agent.toml", error))
+        if brief is not None:
+            kinds = {spec.id: spec.kind for spec in (*manifest.checks, *(card.checks if card else ()))}
+            report = assess(brief, checks=kinds, files=tuple(tree.files))
+        problems += await _entries(runtime, manifest, checks, tree)
+    return Examination(
+        folder=str(folder),
+        manifest=manifest,
+        card=card,
+        brief=brief,
+        report=report,
+        checks=checks,
+        tree=tree,
+        problems=tuple(problems),
+    )
+
+
+def _parsed(parse, tree: Tree, name: str, problems: list[Problem]):  # type: ignore[no-untyped-def]
+    data = tree.get(name)
+    if data is None:
+        problems.append(Problem(name, None, f"{name} is missing", "`hephaestus new NAME` writes a package with all files"))
+        return None
+    try:
+        return parse(data, file=name)
+    except AssetError as error:
+        problems.append(Problem(name, error.line, error.message, error.hint))
+        return None
+
+
+def _problem(file: str, error: HephaestusError) -> Problem:
+    return Problem(file, None, error.message, error.hint)
+
+
+def _not_yet(manifest: Manifest) -> Iterator[Problem]:
+    """What the format has room for and this version cannot keep: said at once, and not found out in a run."""
+    if manifest.python.dependencies:
+        yield Problem("agent.toml", None, "[python] dependencies: this version runs packages without dependencies only")
+    if manifest.permissions.hosts:
+        yield Problem("agent.toml", None, "[permissions] hosts: this version gives packages no network")
+    if manifest.permissions.tools:
+        yield Problem("agent.toml", None, "[permissions] tools: this version offers no host tool but models")
+    unknown = [name for name in manifest.permissions.models if name != "default"]
+    if unknown:
+        yield Problem("agent.toml", None, f"[permissions] models: unknown {', '.join(unknown)}; this version has `default`")
+
+
+def _schemas(manifest: Manifest, tree: Tree) -> Iterator[Problem]:
+    for path in filter(None, (manifest.contract.input, manifest.contract.output)):
+        data = tree.get(path)
+        if data is None:
+            yield Problem("agent.toml", None, f"[contract] names {path}, which is not in the package")
+            continue
+        try:
+            jsonschema_rs.Draft202012Validator(canonical.parse_json(data))
+        except (ValueError, jsonschema_rs.ValidationError) as error:
+            yield Problem(path, None, f"not a JSON Schema of draft 2020-12: {str(error).splitlines()[0][:300]}")
+
+
+def _sources(manifest: Manifest, tree: Tree) -> Iterator[Problem]:
+    for source in manifest.knowledge:
+        if source.path is not None and not any(name.startswith(source.path.rstrip("/") + "/") for name in tree.files):
+            yield Problem("agent.toml", None, f"[[knowledge]] names the folder {source.path}, which holds no file")
+
+
+async def _entries(runtime: Runtime, manifest: Manifest, checks: CheckSet | None, tree: Tree) -> list[Problem]:
+    """Look the entry points up in a confined child: importing a package's code is running it."""
+    wanted = [manifest.run.entry]
+    if checks is not None:
+        wanted += [check.params["entry"] for check in checks.checks if check.kind == "python"]
+    wanted = list(dict.fromkeys(wanted))
+    async with workspace(runtime.runs) as place:
+        package = place.folder / "package"
+        await anyio.to_thread.run_sync(tree.write, package)
+        spec = LaunchSpec(role="inspect", policy=Policy(level=runtime.config.level, limits=_LIMITS), package=package)
+        try:
+            answer = await errand(place, spec, msgspec.json.encode({"entries": wanted}))
+            found = msgspec.json.decode(answer, type=dict[str, str | None])
+        except TimeoutError:
+            return [Problem("agent.toml", None, f"importing the package took longer than {_LIMITS.wall_ms} ms")]
+        except (ChildError, ProtocolError, msgspec.DecodeError) as error:
+            return [Problem("agent.toml", None, f"the package could not be imported: {error}")]
+    missing = "the child did not look it up"
+    return [
+        Problem("agent.toml", None, f"entry point {entry}: {reason}", "name it as module:object, below src/")
+        for entry in wanted
+        if (reason := found.get(entry, missing)) is not None
+    ]

@@ -1,0 +1,155 @@
+"""The forge: makes releases of folders and moves channels to them."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+
+from hephaestus.assets import parse_card
+from hephaestus.errors import AssetError, BriefRefused, IntegrityError, NotFound
+from hephaestus.forge.examine import Examination, examine
+from hephaestus.forge.knowledge import gather
+from hephaestus.hub import File, ReleaseDraft
+from hephaestus.knowledge import BUILDER, PASSAGES_FILE
+from hephaestus.routing import CardEntry, compile_cards
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from hephaestus.hub import Generation, Release
+    from hephaestus.runtime import Runtime
+
+
+class Forge:
+    """Publishes and deploys. Borrows a runtime and holds nothing itself."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    async def check(self, folder: Path | str) -> Examination:
+        """Everything that would stop :meth:`publish`, without publishing.
+
+        Raises:
+            AssetError: If the folder itself cannot be taken.
+            IsolationUnavailable: If the package's code cannot be looked at in isolation here.
+        """
+        return await examine(self._runtime, _path(folder))
+
+    async def publish(self, folder: Path | str, *, override: str | None = None) -> Release:
+        """Make a release of a package folder.
+
+        Args:
+            folder: The package.
+            override: The reason for building although the interview refuses. It marks every certificate of the agent.
+
+        Returns:
+            The release; the same one again if exactly these contents were published before.
+
+        Raises:
+            AssetError: With the first problem, if the package is not well-formed.
+            BriefRefused: If the specification is too vague.
+            AlreadyPublished: If this name and version exist with other contents.
+            IsolationUnavailable: If the package's code cannot be looked at in isolation here.
+        """
+        found = await self.check(folder)
+        if found.problems:
+            first, more = found.problems[0], len(found.problems) - 1
+            rest = f" (and {more} more; `hephaestus check` lists them)" if more else ""
+            # An AssetError's message starts with its place already.
+            message = first.message.removeprefix(f"{first.file}:{first.line}: ").removeprefix(f"{first.file}: ")
+            raise AssetError(message + rest, file=first.file, line=first.line, hint=first.hint)
+        assert found.manifest is not None and found.report is not None
+        if not found.report.builds and override is None:
+            raise BriefRefused(
+                f"{found.manifest.agent.name}: the specification is too vague to build (score {found.report.score})",
+                report=found.report,
+                hint="answer the questions in brief.toml, then publish again",
+            )
+        tree, built = found.tree, {"hephaestus": metadata.version("hephaestus-os")}
+        if found.manifest.knowledge:
+            if tree.get(PASSAGES_FILE) is not None:
+                raise AssetError("this name is kept for the passages that the build makes", file=PASSAGES_FILE)
+            passages = await anyio.to_thread.run_sync(gather, found.manifest.knowledge, tree)
+            tree = tree.with_files([File(path=PASSAGES_FILE, mode=0o644, data=passages)])
+            built["knowledge"] = BUILDER
+        draft = ReleaseDraft(manifest=found.manifest, tree=tree, built=built, override=override)
+        release = await self._runtime.hub.publish(draft, sealer=self._runtime.signer)
+        # Derived, so it may come after: a run would build it when it is missing.
+        await self._runtime.shard(release)
+        return release
+
+    async def deploy(
+        self,
+        channel: str,
+        releases: Sequence[Release | str],
+        *,
+        only: bool = False,
+        why: str = "",
+        by: str = "",
+    ) -> Generation:
+        """Move a channel: its agents, plus these releases, each in the place of an earlier version of the same agent.
+
+        Args:
+            channel: Its name; made if new.
+            releases: Releases or references to them. What they may call is added.
+            only: Whether the channel keeps nothing but these.
+            why: For the history.
+            by: For the history.
+
+        Raises:
+            NotFound: If a reference or something that an agent may call is not in the hub.
+            StaleGeneration: If someone else moved the channel meanwhile.
+        """
+        hub = self._runtime.hub
+        kept: dict[str, Release] = {}
+        number = None
+        try:
+            newest = await hub.generation(channel)
+        except NotFound:
+            number = 0
+        else:
+            number = newest.number
+            if not only:
+                for digest in newest.releases:
+                    release = await hub.release(digest)
+                    kept[release.name] = release
+        for wanted in releases:
+            release = await hub.release(wanted) if isinstance(wanted, str) else wanted
+            kept[release.name] = release
+        await self._add_called(kept)
+        closure = [kept[name] for name in sorted(kept)]
+        entries = [await self._card(release) for release in closure]
+        table = await anyio.to_thread.run_sync(compile_cards, entries)
+        return await hub.deploy(channel, closure, card_table=table, expected=number, by=by, why=why)
+
+    async def rollback(self, channel: str, *, to: int | None = None, why: str = "") -> Generation:
+        """Move a channel back to what its newest generation replaced, or to generation ``to``.
+
+        Raises:
+            NotFound: If there is no such generation.
+        """
+        return await self._runtime.hub.rollback(channel, to=to, why=why)
+
+    async def _add_called(self, kept: dict[str, Release]) -> None:
+        waiting = list(kept.values())
+        while waiting:
+            manifest = await self._runtime.manifest(waiting.pop())
+            for name, wanted in manifest.agents.items():
+                if name not in kept:
+                    kept[name] = await self._runtime.hub.release(f"{name}@{wanted}")
+                    waiting.append(kept[name])
+
+    async def _card(self, release: Release) -> CardEntry:
+        data = (await self._runtime.hub.tree(release)).get("card.toml")
+        if data is None:
+            raise IntegrityError(f"{release.ref} has no card.toml")
+        return CardEntry(agent=release.name, release=release.ref, digest=release.digest, card=parse_card(data))
+
+
+def _path(folder: Path | str) -> Path:
+    from pathlib import Path as _Path
+
+    return _Path(folder)

@@ -1,0 +1,99 @@
+"""A workspace: the private folder of one piece of work, and every child that was started for it.
+
+Whoever starts children does it through a workspace, so that one place knows what has to be gone afterwards.
+"""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+
+from hephaestus.errors import ChildError
+from hephaestus.runtime.launch import LaunchSpec, launch
+from hephaestus_runner.protocol import Event, Failure, Log, Result, Start
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from hephaestus.runtime.child import Child
+    from hephaestus.runtime.disposal import ChildDisposal
+
+
+class Workspace:
+    """One run's private folder below ``runs``. Opened by :func:`workspace`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.disposals: list[ChildDisposal] = []
+
+    @asynccontextmanager
+    async def launch(self, spec: LaunchSpec) -> AsyncIterator[Child]:
+        """Start a child; when the block is left, its whole process tree is gone and its disposal is noted here.
+
+        Raises:
+            IsolationUnavailable: If the level of ``spec.policy`` is not to be had; nothing of the package ran.
+            ChildError: If the child could not be started.
+        """
+        child: Child | None = None
+        try:
+            async with launch(spec, runs=self.folder) as child:
+                yield child
+        finally:
+            if child is not None and child.disposal is not None:
+                self.disposals.append(child.disposal)
+
+
+@asynccontextmanager
+async def workspace(runs: Path, name: str | None = None) -> AsyncIterator[Workspace]:
+    """Make a private folder ``runs/name`` and remove it, with whatever is in it, at the end."""
+    folder = runs / (name or f"errand-{secrets.token_hex(8)}")
+    # Mode 0755: a child with a user id of its own must be able to pass through; nothing secret is kept in here.
+    await anyio.to_thread.run_sync(lambda: folder.mkdir(mode=0o755, parents=True))
+    try:
+        yield Workspace(folder)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(_remove, folder)
+
+
+def _remove(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+async def errand(place: Workspace, spec: LaunchSpec, data: bytes, *, release: str = "") -> bytes:
+    """Have one child answer one question and be gone.
+
+    Args:
+        place: Where the child belongs.
+        spec: What to start; ``spec.policy.limits.wall_ms`` is its deadline.
+        data: The input, JSON.
+        release: Name and version of the release that it works for.
+
+    Returns:
+        The answer, JSON. It comes from a child: parse it as hostile.
+
+    Raises:
+        TimeoutError: If the deadline passed first.
+        ChildError: If it failed or ended without an answer.
+        ProtocolError: If it sent what is no answer.
+    """
+    async with place.launch(spec) as child:
+        start = Start(run=place.folder.name, release=release, policy=spec.policy, seed=0, input=data, checks=())
+        await child.send(start)
+        while (message := await child.receive()) is not None:
+            match message:
+                case Result(id=0, value=bytes() as value):
+                    return value
+                case Failure(id=0, message=reason, trace=trace):
+                    raise ChildError(f"{spec.role}: {reason}", hint=trace or None)
+                case Event() | Log():
+                    pass
+                case other:
+                    raise ChildError(f"{spec.role}: a child of this role does not send {type(other).__name__}")
+    raise ChildError(f"{spec.role}: the child ended without an answer ({child.exit})")

@@ -1,0 +1,261 @@
+"""The task force: the agents of one decision, assembled, run through the gate, and thrown away."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from hephaestus import canonical
+from hephaestus.errors import ChecksRefused, HephaestusError, IsolationUnavailable, NotFound, UsageError
+from hephaestus.routing import Routed
+from hephaestus.runtime.model import ModelClient
+from hephaestus.runtime.workspace import workspace
+from hephaestus.stormbreaker import (
+    Budget,
+    Exhausted,
+    Gate,
+    Interrupted,
+    Passed,
+    Refused,
+    RunFacts,
+    Stormbreaker,
+    Undecided,
+    seal_certificate,
+)
+from hephaestus.taskforce.checks import PackageExecutor
+from hephaestus.taskforce.conduct import Conduct, Ending, Progress
+from hephaestus.taskforce.disposal import Disposal, dispose
+from hephaestus.taskforce.plan import Plan, make_plan
+from hephaestus.taskforce.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Self
+
+    from hephaestus.assets import CheckSpec
+    from hephaestus.routing import Decision
+    from hephaestus.runtime import Runtime
+    from hephaestus.runtime.workspace import Workspace
+    from hephaestus.stormbreaker import Outcome
+    from hephaestus_runner.protocol import Level
+
+
+class TaskForce:
+    """Carries one decision out. An asynchronous context manager; :meth:`run` is called once inside it.
+
+    Args:
+        runtime: What it borrows from.
+        decision: Of a router of the same runtime. One that is not ``Routed`` ends as ``Undecided`` with the cause
+            ``routing``.
+        checks: Checks of the caller, added to those of card and package.
+        context: JSON-able values that the agent gets besides the request.
+        level: The isolation level that every child must have; by default the runtime's.
+        feedback: Whether the agent is told what its checks found. Without it, it can only guess.
+        keep_candidate: Whether a refusal carries the rejected artefact.
+        on_event: Called with each :class:`Progress`, in the order of events; it must not block.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        decision: Decision,
+        *,
+        checks: Iterable[CheckSpec] = (),
+        context: dict[str, Any] | None = None,
+        level: Level | None = None,
+        feedback: bool = True,
+        keep_candidate: bool = False,
+        on_event: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self._runtime = runtime
+        self._decision = decision
+        self._checks = tuple(checks)
+        self._context = context or {}
+        self._level: Level = level or runtime.config.level
+        self._feedback = feedback
+        self._keep_candidate = keep_candidate
+        self._emit = on_event or _ignore
+        self._record = Record(runtime.journal, f"run-{secrets.token_hex(8)}")
+        self._stack = AsyncExitStack()
+        self._place: Workspace | None = None
+        self._started = False
+        self.disposal: Disposal | None = None
+        """What was left of the task force; set when :meth:`run` has returned."""
+        self.attempts = 0
+        """Attempts that were judged."""
+
+    @property
+    def run_id(self) -> str:
+        """The run's name in the journal."""
+        return self._record.run
+
+    async def __aenter__(self) -> Self:
+        await self._stack.__aenter__()
+        self._place = await self._stack.enter_async_context(workspace(self._runtime.runs, self.run_id))
+        return self
+
+    async def __aexit__(self, *exc: Any) -> None:
+        try:
+            if self._started and self.disposal is None:
+                # Cancelled or broken off: the children are gone already; say so before the error travels on.
+                with anyio.CancelScope(shield=True):
+                    await self._dispose()
+                    cut = Undecided(cause="caller", message="the run was broken off")
+                    await self._end(cut, entries=(), artefact=None)
+        finally:
+            await self._stack.__aexit__(*exc)
+
+    async def run(self) -> Outcome:
+        """Carry the decision out.
+
+        Returns:
+            ``Verified`` with the value and its certificate, ``Refused``, ``Undecided`` or ``Interrupted``. The ending
+            and the disposal are durable in the journal when this returns.
+
+        Raises:
+            UsageError: If called twice, or outside ``async with``.
+            StorageError: If the journal cannot be written.
+        """
+        if self._place is None or self._started:
+            raise UsageError("run() is called once, inside `async with TaskForce(...)`")
+        self._started = True
+        decided = await self._record.decision(self._decision)
+        try:
+            outcome, entries, artefact = await self._carry_out(self._place)
+        except (ChecksRefused, IsolationUnavailable, NotFound, InputRefused) as error:
+            outcome, entries, artefact = _before_the_start(error), (decided.seq,), None
+        if self.disposal is None:
+            await self._dispose()
+        entries = entries or (decided.seq,)
+        if not hasattr(outcome, "certificate"):
+            outcome = msgspec.structs.replace(outcome, entries=entries)
+        await self._end(outcome, entries=entries, artefact=artefact)
+        return outcome
+
+    async def _carry_out(self, place: Workspace) -> tuple[Outcome, tuple[int, ...], bytes | None]:
+        decision = self._decision
+        if not isinstance(decision, Routed):
+            return Undecided(cause="routing", message=_unrouted(decision)), (), None
+        context = msgspec.json.encode(self._context)
+        plan = await make_plan(
+            self._runtime,
+            decision,
+            level=self._level,
+            context=context,
+            checks=self._checks,
+            feedback=self._feedback,
+        )
+        await _check_input(plan, decision.request, self._runtime)
+        locked = await self._record.lock(plan.lock)
+        stormbreaker = Stormbreaker(
+            plan.checks, passages=plan.passages, executor=PackageExecutor(place, plan.lead, self._level)
+        )
+        gate = Gate(
+            stormbreaker, Budget(attempts=plan.lead.manifest.permissions.limits.attempts), feedback=self._feedback
+        )
+        async with AsyncExitStack() as stack:
+            model = None
+            if self._runtime.config.model is not None and plan.lock.model is not None:
+                model = await stack.enter_async_context(ModelClient(self._runtime.config.model))
+            conduct = Conduct(
+                plan,
+                gate=gate,
+                record=self._record,
+                place=place,
+                model=model,
+                work={"request": decision.request, "context": self._context},
+                emit=self._emit,
+                agents_at_once=self._runtime.config.agents_at_once,
+            )
+            ending = await conduct.run()
+        self.attempts = conduct.attempts
+        entries = tuple(conduct.entries) or (locked.seq,)
+        outcome = await self._outcome(ending, plan, conduct)
+        return outcome, entries, conduct.artefact
+
+    async def _outcome(self, ending: Ending, plan: Plan, conduct: Conduct) -> Outcome:
+        match ending:
+            case Passed():
+                # Disposal comes first: a certificate is only ever sealed for a task force that is gone.
+                await self._dispose()
+                assert conduct.artefact is not None
+                facts = RunFacts(
+                    run=self.run_id,
+                    lock=plan.lock.digest,
+                    knowledge=None if plan.passages is None else plan.passages.digest,
+                    isolation=conduct.attested,
+                    overrides=_overrides(plan),
+                    receipt=self._last_link,
+                    replayable=False,
+                )
+                certificate, outcome = await seal_certificate(
+                    ending, facts, artefact=conduct.artefact, signer=self._runtime.signer
+                )
+                await self._record.certificate(certificate)
+                return outcome
+            case Exhausted():
+                candidate = conduct.artefact if self._keep_candidate else None
+                return Refused(findings=ending.verdict.findings, cause="output", candidate=candidate)
+            case Undecided() | Interrupted():
+                return ending
+
+    async def _dispose(self) -> None:
+        assert self._place is not None
+        self.disposal = await anyio.to_thread.run_sync(dispose, self._place.folder, self._place.disposals)
+        entry = await self._record.disposal(self.disposal)
+        self._last_link = entry.link
+        self._emit(Progress(step="disposed", detail=f"{self.disposal.children} processes gone"))
+
+    async def _end(self, outcome: Outcome, *, entries: tuple[int, ...], artefact: bytes | None) -> None:
+        digest = None if artefact is None else canonical.digest_bytes(artefact)
+        await self._record.ending(outcome, attempts=self.attempts, entries=entries, artefact=digest)
+        await self._runtime.journal.sign_head(self._runtime.signer)
+
+
+class InputRefused(HephaestusError):
+    """The request does not fit the input schema of the package."""
+
+
+async def _check_input(plan: Plan, request: str, runtime: Runtime) -> None:
+    path = plan.lead.manifest.contract.input
+    if path is None:
+        return
+    import jsonschema_rs
+
+    schema = canonical.parse_json(await runtime.hub.read(plan.lead.release, path))
+    error = next(jsonschema_rs.Draft202012Validator(schema).iter_errors({"request": request}), None)
+    if error is not None:
+        raise InputRefused(f"the request does not fit {path} of {plan.lead.release.ref}: {error.message}")
+
+
+def _before_the_start(error: HephaestusError) -> Outcome:
+    match error:
+        case ChecksRefused():
+            return Refused(findings=(), cause="check", message=str(error))
+        case IsolationUnavailable():
+            return Undecided(cause="isolation", message=str(error))
+        case InputRefused():
+            return Undecided(cause="caller", message=str(error))
+        case _:
+            return Undecided(cause="specification", message=str(error))
+
+
+def _overrides(plan: Plan) -> dict[str, str]:
+    release = plan.lead.release
+    return {} if release.override is None else {"ambiguous_spec": release.override}
+
+
+def _unrouted(decision: Decision) -> str:
+    if decision.kind == "ambiguous":
+        names = ", ".join(candidate.agent for candidate in decision.candidates)
+        return f"several cards claim the request: {names}"
+    return "no card claims the request"
+
+
+def _ignore(progress: Progress) -> None:
+    """No one is watching."""

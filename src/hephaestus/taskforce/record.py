@@ -1,0 +1,116 @@
+"""What a run writes into the journal, entry by entry.
+
+Bodies hold digests, counts and names; whatever an agent or a caller said goes into the entry's secrets, which are
+encrypted with the run's own key and can be erased without breaking the chain.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from hephaestus import canonical
+from hephaestus.receipts import Draft, Entry, Journal
+from hephaestus.routing import Decision, decision_body
+
+if TYPE_CHECKING:
+    from hephaestus.canonical import Digest
+    from hephaestus.runtime.attest import Attestation
+    from hephaestus.stormbreaker import Certificate, Outcome, Verdict
+    from hephaestus.taskforce.disposal import Disposal
+    from hephaestus.taskforce.lock import RunLock
+    from hephaestus_runner.protocol import Cause
+
+MAX_EVENTS = 500
+"""Events of one child that are kept; what comes after is counted only."""
+
+
+class Record:
+    """Writes the entries of one run. Every method returns when its entry is durable, but for :meth:`event`."""
+
+    def __init__(self, journal: Journal, run: str) -> None:
+        self._journal = journal
+        self.run = run
+        self._events: dict[str, int] = {}
+        self._ordinals: dict[str, int] = {}
+
+    async def decision(self, decision: Decision) -> Entry:
+        """The decision, and the request as a secret."""
+        return await self._append("decision", decision_body(decision), {"request": decision.request.encode()})
+
+    async def lock(self, lock: RunLock) -> Entry:
+        """The run lock."""
+        body = msgspec.to_builtins(lock)
+        return await self._append("lock", {**body, "digest": lock.digest})
+
+    async def start(self, instance: str, *, release: str, attested: Attestation) -> Entry:
+        """A child was confined; what the host attests about it."""
+        body = {"instance": instance, "release": release, "isolation": msgspec.to_builtins(attested)}
+        return await self._append("start", body)
+
+    async def exchange(
+        self, instance: str, what: str, *, request: bytes, answer: bytes | None, cause: Cause | None = None
+    ) -> Entry:
+        """A request of a child crossed the boundary and was answered (or failed with a cause)."""
+        ordinal = self._ordinals[instance] = self._ordinals.get(instance, 0) + 1
+        body: dict[str, Any] = {"instance": instance, "ordinal": ordinal, "what": what, "cause": cause}
+        secrets = {"request": request} if answer is None else {"request": request, "answer": answer}
+        return await self._append("exchange", body, secrets)
+
+    def event(self, instance: str, kind: str, data: bytes) -> None:
+        """Something a child reported; durable with the next entry."""
+        seen = self._events[instance] = self._events.get(instance, 0) + 1
+        if seen <= MAX_EVENTS:
+            self._note("event", {"instance": instance, "kind": kind}, {"data": data})
+        elif seen == MAX_EVENTS + 1:
+            self._note("event", {"instance": instance, "kind": "events-dropped"}, {})
+
+    async def attempt(self, number: int, artefact: bytes) -> Entry:
+        """A submission, before it is judged."""
+        body = {"attempt": number, "artefact": canonical.digest_bytes(artefact), "size": len(artefact)}
+        return await self._append("attempt", body, {"artefact": artefact})
+
+    async def verdict(self, number: int, verdict: Verdict, ruling: str) -> Entry:
+        """What the checks said, and what the gate made of it."""
+        findings = [
+            {"check": f.check, "result": f.result.value, "inspected": f.inspected, "details": len(f.details)}
+            for f in verdict.findings
+        ]
+        body = {
+            "attempt": number,
+            "artefact": verdict.artefact,
+            "checks": verdict.checks,
+            "findings": findings,
+            "ruling": ruling,
+        }
+        return await self._append("verdict", body, {"findings": msgspec.json.encode(verdict.findings)})
+
+    async def certificate(self, certificate: Certificate) -> Entry:
+        """The sealed proof."""
+        return await self._append("certificate", {"certificate": msgspec.to_builtins(certificate)})
+
+    async def disposal(self, disposal: Disposal) -> Entry:
+        """What was left: nothing, or what."""
+        return await self._append("disposal", msgspec.to_builtins(disposal))
+
+    async def ending(
+        self, outcome: Outcome, *, attempts: int, entries: tuple[int, ...], artefact: Digest | None
+    ) -> Entry:
+        """How the run ended. Returns when the entry is durable; the head is signed by the caller."""
+        body = {
+            "kind": outcome.kind,
+            "cause": getattr(outcome, "cause", None),
+            "attempts": attempts,
+            "entries": list(entries),
+            "artefact": artefact,
+        }
+        said = getattr(outcome, "message", "") or getattr(outcome, "question", "")
+        return await self._append("ending", body, {"message": said.encode()} if said else {})
+
+    async def _append(self, kind: Any, body: dict[str, Any], secrets: dict[str, bytes] | None = None) -> Entry:
+        (entry,) = await self._journal.append(Draft(kind=kind, run=self.run, body=body, secrets=secrets or {}))
+        return entry
+
+    def _note(self, kind: Any, body: dict[str, Any], secrets: dict[str, bytes]) -> None:
+        self._journal.note(Draft(kind=kind, run=self.run, body=body, secrets=secrets))
