@@ -1,0 +1,229 @@
+"""The router: one request against one card table, by exact phrases and integer sums.
+
+The first of these that holds decides:
+
+1. **Triggers.** Cards with a matching trigger, and no matching anti-trigger, claim the request. The best of them wins
+   if it is alone or ``trigger_lead`` points ahead of the next; otherwise the decision is ambiguous. A trigger counts
+   once, its weight grows with its words, and words inside a longer trigger of the same card do not count again.
+2. **Examples.** Without triggers, a card claims the request if its score reaches ``floor`` permille of the request's
+   potential: what all words and pairs of the request would be worth to a card that had each in one example, words that
+   no card knows included. So a few known words in a request about something else claim nothing. The best wins if it is
+   ``lead`` permille of the potential ahead of the next. A card with fewer than ``min_examples`` examples is listed, and
+   stands in the way of others, but never wins here.
+3. **No route**, with the nearest cards.
+
+Cards with a matching anti-trigger take no part and are listed. An anti-trigger only takes away: it changes no other
+card's score, and a request without a route stays without one whatever anti-triggers are added. It can settle an
+ambiguity, which is what it is for.
+
+Equal scores are ordered by descending priority, then by the bytes of the agent's name. Priority orders; it does not
+settle what is ambiguous.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hephaestus.routing.decision import Ambiguous, Candidate, Decision, Gate, NoRoute, NoRouteReason, Routed, WhyNot
+from hephaestus.routing.features import pairs_at, words_at
+from hephaestus.routing.index import Found, Index
+from hephaestus.routing.table import POTENTIAL_BITS, WEIGHT_BITS, CardTable, TableCard
+from hephaestus.routing.text import check_request, words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+LISTED = 4
+"""Cards that a decision lists at most, beside the vetoed ones."""
+
+Reasons = dict[int, WhyNot]
+
+
+class Router:
+    """Routes requests over one card table. Pure and thread-safe: after ``__init__`` nothing in it changes.
+
+    Args:
+        table: From :meth:`CardTable.load`.
+    """
+
+    def __init__(self, table: CardTable) -> None:
+        self.table = table
+        self._index = Index(table.contents)
+
+    def route(self, request: str) -> Decision:
+        """Decide which card, if any, is the right one for ``request``.
+
+        Raises:
+            InvalidRequest: If ``request`` is not text, too long, or holds NUL or a lone surrogate.
+        """
+        check_request(request)
+        return _Question(self.table, self._index, request).decide()
+
+    def route_many(self, requests: Iterable[str]) -> list[Decision]:
+        """:meth:`route` of each request, in order.
+
+        Raises:
+            InvalidRequest: At the first request that is none; nothing is returned for the others.
+        """
+        return [self.route(request) for request in requests]
+
+
+class _Question:
+    """One request while it is being decided; lives for one call."""
+
+    __slots__ = ("cards", "index", "limits", "pairs", "potential", "request", "scores", "size", "table", "triggers",
+                 "vetoes", "words")  # fmt: skip
+
+    def __init__(self, table: CardTable, index: Index, request: str) -> None:
+        self.table = table
+        self.index = index
+        self.request = request
+        self.cards: tuple[TableCard, ...] = table.contents.cards
+        self.limits = table.contents.thresholds
+        found = words(request)
+        self.size = len(found)
+        self.words = words_at(found)
+        self.pairs = pairs_at(found)
+        self.triggers: Found = index.triggers(found)
+        self.vetoes: Found = index.vetoes(found)
+        self.scores, self.potential = index.scores(self.words, self.pairs)
+
+    def decide(self) -> Decision:
+        vetoed = self.vetoed()
+        claimants = [card for card in self.triggers if card not in self.vetoes]
+        if claimants:
+            return self.by_triggers(claimants, vetoed)
+        return self.by_examples(vetoed)
+
+    def by_triggers(self, claimants: list[int], vetoed: tuple[Candidate, ...]) -> Decision:
+        for card in claimants:
+            self.scores[card] += sum(match.weight for match in self.triggers[card])
+        ranked = sorted(claimants, key=lambda card: (-self.scores[card], card))
+        lead = margin = 0
+        if len(ranked) > 1:
+            lead, margin = self.scores[ranked[0]] - self.scores[ranked[1]], self.limits.trigger_lead
+        gate = Gate("trigger", 0, 0, lead, margin)
+        reasons: dict[int, WhyNot] = dict.fromkeys(claimants, "behind")
+        if len(ranked) < LISTED:
+            ranked += [card for card in self.best(LISTED) if card not in reasons][: LISTED - len(ranked)]
+        if lead >= margin:
+            return self.routed(ranked[:LISTED], reasons, vetoed, gate)
+        best = self.scores[ranked[0]]
+        equal = [card for card in claimants if best - self.scores[card] < margin]
+        return self.ambiguous(ranked[:LISTED], equal, reasons, vetoed, gate)
+
+    def by_examples(self, vetoed: tuple[Candidate, ...]) -> Decision:
+        limits = self.limits
+        ranked = self.best(LISTED)
+        floor = limits.floor * self.potential
+        claims = [card for card in ranked if _in_potential(self.scores[card]) >= floor]
+        able = [card for card in claims if self.cards[card].examples >= limits.min_examples]
+        first = self.scores[ranked[0]] if ranked else 0
+        second = self.scores[ranked[1]] if len(ranked) > 1 else 0
+        lead, margin = _in_potential(first - second), limits.lead * self.potential
+        gate = Gate("examples", _in_potential(first), floor, lead, margin)
+        reasons: dict[int, WhyNot] = {card: "behind" if card in able else "few-examples" for card in claims}
+        if not able:
+            reason: NoRouteReason = "few-examples" if claims else "weak" if self.size else "empty"
+            if any(vetoes.matches for vetoes in vetoed) and self.vetoed_claim(vetoed, floor):
+                reason = "vetoed"
+            nearest = tuple(self.candidate(card, reasons.get(card, "weak")) for card in ranked[: LISTED - 1])
+            return NoRoute(
+                request=self.request,
+                table=self.table.digest,
+                reason=reason,
+                nearest=nearest,
+                vetoed=vetoed,
+                gate=gate,
+            )
+        if lead >= margin and able[0] == ranked[0]:
+            return self.routed(ranked, reasons, vetoed, gate)
+        equal = [card for card in ranked if card == able[0] or _in_potential(first - self.scores[card]) < margin]
+        if len(equal) == 1:  # the first of all has too few examples to win, and is far ahead
+            equal.append(ranked[0])
+        return self.ambiguous(ranked, equal, reasons, vetoed, gate)
+
+    def routed(self, ranked: Sequence[int], reasons: Reasons, vetoed: tuple[Candidate, ...], gate: Gate) -> Routed:
+        other: WhyNot = "no-trigger" if gate.tier == "trigger" else "weak"
+        return Routed(
+            request=self.request,
+            table=self.table.digest,
+            winner=self.candidate(ranked[0], ""),
+            runners_up=tuple(self.candidate(card, reasons.get(card, other)) for card in ranked[1:]),
+            vetoed=vetoed,
+            gate=gate,
+        )
+
+    def ambiguous(
+        self,
+        ranked: Sequence[int],
+        equal: Sequence[int],
+        reasons: Reasons,
+        vetoed: tuple[Candidate, ...],
+        gate: Gate,
+    ) -> Ambiguous:
+        other: WhyNot = "no-trigger" if gate.tier == "trigger" else "weak"
+        chosen = [card for card in ranked if card in equal]
+        rest = [card for card in ranked if card not in equal]
+        return Ambiguous(
+            request=self.request,
+            table=self.table.digest,
+            candidates=tuple(self.candidate(card, "") for card in chosen),
+            clarify=_clarify([self.cards[card] for card in chosen]),
+            runners_up=tuple(self.candidate(card, reasons.get(card, other)) for card in rest),
+            vetoed=vetoed,
+            gate=gate,
+        )
+
+    def best(self, count: int) -> list[int]:
+        """The cards with the greatest positive scores that no anti-trigger vetoes, best first."""
+        scores = self.scores.copy()
+        for card in self.vetoes:
+            scores[card] = 0
+        found: list[int] = []
+        while len(found) < count and scores:
+            top = max(scores)
+            if top <= 0:
+                break
+            # Cards stand in the order in which ties are broken, so the first of equals is the right one.
+            found.append(scores.index(top))
+            scores[found[-1]] = 0
+        return found
+
+    def vetoed(self) -> tuple[Candidate, ...]:
+        found = [self.candidate(card, "vetoed") for card in sorted(self.vetoes)]
+        found.sort(key=lambda candidate: -candidate.score)
+        return tuple(found)
+
+    def vetoed_claim(self, vetoed: tuple[Candidate, ...], floor: int) -> bool:
+        """Whether a vetoed card would have claimed the request."""
+        return any(card in self.triggers for card in self.vetoes) or any(
+            _in_potential(candidate.score) >= floor for candidate in vetoed
+        )
+
+    def candidate(self, card: int, why_not: WhyNot) -> Candidate:
+        entry = self.cards[card]
+        matches = self.triggers.get(card, []) + self.index.evidence(card, self.words, self.pairs, self.size)
+        score = sum(match.weight for match in matches)
+        return Candidate(
+            entry.agent,
+            entry.release,
+            entry.digest,
+            score,
+            tuple(matches),
+            tuple(self.vetoes.get(card, ())),
+            why_not,
+        )
+
+
+def _in_potential(score: int) -> int:
+    """A score in the unit of permille times potential."""
+    return score * 1000 << (POTENTIAL_BITS - WEIGHT_BITS)
+
+
+def _clarify(cards: Sequence[TableCard]) -> str:
+    for card in cards:
+        if card.clarify:
+            return card.clarify
+    options = ", or ".join(f"{card.capability} ({card.agent})" for card in cards)
+    return f"Which do you mean: {options}?"
