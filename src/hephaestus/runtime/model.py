@@ -96,25 +96,22 @@ class ModelClient:
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(_Unavailable),
             stop=tenacity.stop_after_attempt(self._endpoint.attempts),
-            wait=tenacity.wait_exponential_jitter(initial=0.2, max=5.0),
+            wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=5.0),
             sleep=anyio.sleep,
             reraise=True,
         )
         return await retrying(self._once, prompt)
 
     async def _once(self, prompt: Prompt) -> Completion:
-        for wire in self._wires[:-1]:
+        for wire in self._wires:
             answer = await self._post(wire, prompt)
             if answer is not None:
                 self._wires = (wire,)
                 return answer
-        answer = await self._post(self._wires[-1], prompt)
-        if answer is None:
-            raise ModelError(
-                f"{self._base} answers neither the OpenAI chat format nor Ollama's",
-                hint="give the URL up to and including /v1, or the root of an Ollama server",
-            )
-        return answer
+        raise ModelError(
+            f"{self._base} answers neither the OpenAI chat format nor Ollama's",
+            hint="give the URL up to and including /v1, or the root of an Ollama server",
+        )
 
     async def _post(self, wire: Wire, prompt: Prompt) -> Completion | None:
         """One call in one format; None where the server does not know the path."""
@@ -128,11 +125,7 @@ class ModelClient:
         url = self._base + ("" if self._base.endswith(path) else _join(self._base, path))
         try:
             async with self._client.stream("POST", url, json=body, headers=headers) as response:
-                data = bytearray()
-                async for chunk in response.aiter_bytes():
-                    data += chunk
-                    if len(data) > MAX_ANSWER:
-                        raise ModelError(f"the model's answer is over {MAX_ANSWER} bytes")
+                data = await _read(response)
                 status = response.status_code
         except httpx.InvalidURL as error:
             raise UsageError(f"{url!r} is not a URL: {error}") from error
@@ -148,6 +141,24 @@ class ModelClient:
         if status != 200:
             raise ModelError(f"the model at {self._base} answered status {status}: {_excerpt(data)}")
         return _completion(wire, bytes(data))
+
+
+async def _read(response: httpx.Response) -> bytearray:
+    import httpx
+
+    data = bytearray()
+    try:
+        async for chunk in response.aiter_bytes():
+            data += chunk
+            if len(data) > MAX_ANSWER:
+                # Leaving the loop would leave httpx's inner generators open; a closed response ends them all.
+                await response.aclose()
+    except (httpx.StreamError, httpx.TransportError):
+        if len(data) <= MAX_ANSWER:
+            raise
+    if len(data) > MAX_ANSWER:
+        raise ModelError(f"the model's answer is over {MAX_ANSWER} bytes")
+    return data
 
 
 def _wires(path: str, port: int | None) -> tuple[Wire, ...]:
