@@ -106,6 +106,16 @@ def acceptance_state(item: Acceptance, checks: Mapping[str, str]) -> State:
     return _decided_by_people(item.text, item.manual, name=item.id)
 
 
+def decided(item: Acceptance, checks: Mapping[str, str]) -> bool:
+    """Whether a criterion names its judge: a check, or people and why no check can decide it.
+
+    Not whether it reads as testable: that could be had by adding words, and this decides whether anything is built.
+    """
+    if item.check is not None and item.check in checks:
+        return given(item.text)
+    return reading(item.text) == "says" and given(item.manual)
+
+
 def rule_state(rule: Rule, checks: Mapping[str, str]) -> State:
     """The state of one rule of ``must`` or ``must_not``."""
     if rule.check is not None and rule.check in checks:
@@ -138,7 +148,7 @@ def _outcome(form: Form) -> State:
     text = form.brief.goal.outcome
     found = text_state(text, said="stated")
     if found.status == "stated" and len((text or "").split()) < 2:
-        return State("untestable", "an outcome is a verb and its object")
+        return State("placeholder", f"{_short(text)}: an outcome is a verb and its object")
     return found
 
 

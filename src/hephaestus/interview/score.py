@@ -15,7 +15,7 @@ import msgspec
 
 from hephaestus.canonical import Digest
 from hephaestus.interview.contradictions import contradictions
-from hephaestus.interview.fields import Form, acceptance_state, rule_state, state_of
+from hephaestus.interview.fields import Form, acceptance_state, decided, rule_state, state_of
 from hephaestus.interview.freeze import brief_digest
 from hephaestus.interview.questions import Question, questions
 from hephaestus.interview.table import (
@@ -108,8 +108,9 @@ def _blocking(form: Form, points: list[Point]) -> tuple[str, ...]:
     open_fields = {p.field for p in points if p.status in ("missing", "placeholder", "untestable")}
     names = {field.name for field in FIELDS if field.blocking and field.name in open_fields}
     # One criterion at least is decided by a check, and none is left to nobody.
-    criteria = [acceptance_state(item, form.checks).status for item in form.brief.goal.acceptance]
-    if "bound" not in criteria or any(status not in ("bound", "stated") for status in criteria):
+    criteria = form.brief.goal.acceptance
+    bound = any(acceptance_state(item, form.checks).status == "bound" for item in criteria)
+    if not bound or not all(decided(item, form.checks) for item in criteria):
         names.add("goal.acceptance")
     return tuple(field.name for field in FIELDS if field.name in names)
 
