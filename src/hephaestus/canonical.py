@@ -31,13 +31,21 @@ def encode(value: object) -> bytes:
     """The canonical bytes of ``value``.
 
     Args:
-        value: None, bool, int, str, and lists, tuples and dicts of these; msgspec Structs are taken as their fields.
+        value: None, bool, int, str, and lists, tuples and dicts of these; msgspec Structs are taken as their fields,
+            sets as their sorted members, bytes as base64 text.
 
     Raises:
         NotCanonical: If some part of it has no canonical form.
     """
     parts: list[str] = []
-    _write(msgspec.to_builtins(value, str_keys=True, enc_hook=_no_form), parts, 0)
+    try:
+        # Sets must be sorted: their own order follows the hash seed of the process.
+        plain = msgspec.to_builtins(value, order="deterministic", enc_hook=_no_form)
+    except RecursionError as error:
+        raise NotCanonical(f"nested deeper than {MAX_DEPTH}") from error
+    except TypeError as error:
+        raise NotCanonical(f"a set without an order of its own: {error}") from error
+    _write(plain, parts, 0)
     try:
         return "".join(parts).encode("utf-8")
     except UnicodeEncodeError as error:
@@ -101,9 +109,7 @@ def parse_json(data: bytes | str) -> Any:
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 at byte {error.start}") from error
     try:
-        value = json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
-        )
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
         _bound(value, 0)
     except RecursionError as error:
         raise ValueError(f"nested deeper than {MAX_DEPTH}") from error
