@@ -17,7 +17,7 @@ from hephaestus.forge import Forge
 from hephaestus.receipts import verify_journal
 from hephaestus.routing import Routed, render
 from hephaestus.stormbreaker import Refused, Verified
-from hephaestus.taskforce import Disposal, Progress, TaskForce
+from hephaestus.taskforce import Disposal, TaskForce
 
 if TYPE_CHECKING:
     from collections.abc import Callable

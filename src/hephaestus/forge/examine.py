@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio.to_thread
 import jsonschema_rs
 import msgspec
 
 from hephaestus import canonical
-from hephaestus.assets import Brief, Card, Manifest, parse_brief, parse_card, parse_manifest
+from hephaestus.assets import Brief, Card, CheckSpec, Manifest, parse_brief, parse_card, parse_manifest
 from hephaestus.errors import AssetError, ChecksRefused, ChildError, HephaestusError, ProtocolError
 from hephaestus.hub import Tree
 from hephaestus.interview import Report, assess
@@ -19,13 +19,13 @@ from hephaestus.stormbreaker import CheckSet, compile_checks
 from hephaestus_runner.protocol import Limits, Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from hephaestus.runtime import Runtime
     from hephaestus.stormbreaker import Origin
 
-FILES = ("agent.toml", "brief.toml", "card.toml")
+_T = TypeVar("_T")
 _LIMITS = Limits(wall_ms=30_000, cpu_s=20, memory_bytes=1 << 30, disk_bytes=16 << 20, processes=8)
 
 
@@ -78,10 +78,10 @@ async def examine(runtime: Runtime, folder: Path) -> Examination:
         problems += _not_yet(manifest)
         problems += _schemas(manifest, tree)
         problems += _sources(manifest, tree)
-        specs: list[tuple[Origin, object]] = [("package", spec) for spec in manifest.checks]
+        specs: list[tuple[Origin, CheckSpec]] = [("package", spec) for spec in manifest.checks]
         specs += [("card", spec) for spec in (card.checks if card else ())]
         try:
-            checks = compile_checks(specs, files=tree.get)  # type: ignore[arg-type]
+            checks = compile_checks(specs, files=tree.get)
         except ChecksRefused as error:
             problems.append(_problem("agent.toml", error))
         if brief is not None:
@@ -100,10 +100,12 @@ async def examine(runtime: Runtime, folder: Path) -> Examination:
     )
 
 
-def _parsed(parse, tree: Tree, name: str, problems: list[Problem]):  # type: ignore[no-untyped-def]
+def _parsed(parse: Callable[..., _T], tree: Tree, name: str, problems: list[Problem]) -> _T | None:
     data = tree.get(name)
     if data is None:
-        problems.append(Problem(name, None, f"{name} is missing", "`hephaestus new NAME` writes a package with all files"))
+        problems.append(
+            Problem(name, None, f"{name} is missing", "`hephaestus new NAME` writes a package with all files")
+        )
         return None
     try:
         return parse(data, file=name)
@@ -126,7 +128,9 @@ def _not_yet(manifest: Manifest) -> Iterator[Problem]:
         yield Problem("agent.toml", None, "[permissions] tools: this version offers no host tool but models")
     unknown = [name for name in manifest.permissions.models if name != "default"]
     if unknown:
-        yield Problem("agent.toml", None, f"[permissions] models: unknown {', '.join(unknown)}; this version has `default`")
+        yield Problem(
+            "agent.toml", None, f"[permissions] models: unknown {', '.join(unknown)}; this version has `default`"
+        )
 
 
 def _schemas(manifest: Manifest, tree: Tree) -> Iterator[Problem]:
@@ -147,6 +151,14 @@ def _sources(manifest: Manifest, tree: Tree) -> Iterator[Problem]:
             yield Problem("agent.toml", None, f"[[knowledge]] names the folder {source.path}, which holds no file")
 
 
+def _stage(tree: Tree, folder: Path) -> None:
+    """Put a copy of what was read where a child can look: the folder itself may change meanwhile."""
+    for path, file in tree.files.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(file.data)
+
+
 async def _entries(runtime: Runtime, manifest: Manifest, checks: CheckSet | None, tree: Tree) -> list[Problem]:
     """Look the entry points up in a confined child: importing a package's code is running it."""
     wanted = [manifest.run.entry]
@@ -155,7 +167,7 @@ async def _entries(runtime: Runtime, manifest: Manifest, checks: CheckSet | None
     wanted = list(dict.fromkeys(wanted))
     async with workspace(runtime.runs) as place:
         package = place.folder / "package"
-        await anyio.to_thread.run_sync(tree.write, package)
+        await anyio.to_thread.run_sync(_stage, tree, package)
         spec = LaunchSpec(role="inspect", policy=Policy(level=runtime.config.level, limits=_LIMITS), package=package)
         try:
             answer = await errand(place, spec, msgspec.json.encode({"entries": wanted}))

@@ -11,7 +11,7 @@ from hephaestus.assets import parse_card
 from hephaestus.errors import AssetError, BriefRefused, IntegrityError, NotFound
 from hephaestus.forge.examine import Examination, examine
 from hephaestus.forge.knowledge import gather
-from hephaestus.hub import File, ReleaseDraft
+from hephaestus.hub import ReleaseDraft
 from hephaestus.knowledge import BUILDER, PASSAGES_FILE
 from hephaestus.routing import CardEntry, compile_cards
 
@@ -61,7 +61,8 @@ class Forge:
             # An AssetError's message starts with its place already.
             message = first.message.removeprefix(f"{first.file}:{first.line}: ").removeprefix(f"{first.file}: ")
             raise AssetError(message + rest, file=first.file, line=first.line, hint=first.hint)
-        assert found.manifest is not None and found.report is not None
+        assert found.manifest is not None
+        assert found.report is not None
         if not found.report.builds and override is None:
             raise BriefRefused(
                 f"{found.manifest.agent.name}: the specification is too vague to build (score {found.report.score})",
@@ -73,7 +74,7 @@ class Forge:
             if tree.get(PASSAGES_FILE) is not None:
                 raise AssetError("this name is kept for the passages that the build makes", file=PASSAGES_FILE)
             passages = await anyio.to_thread.run_sync(gather, found.manifest.knowledge, tree)
-            tree = tree.with_files([File(path=PASSAGES_FILE, mode=0o644, data=passages)])
+            tree = tree.with_files({PASSAGES_FILE: passages})
             built["knowledge"] = BUILDER
         draft = ReleaseDraft(manifest=found.manifest, tree=tree, built=built, override=override)
         release = await self._runtime.hub.publish(draft, sealer=self._runtime.signer)

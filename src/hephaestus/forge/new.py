@@ -41,7 +41,12 @@ def new_package(folder: Path, *, name: str | None = None) -> tuple[str, ...]:
         raise UsageError(f"{folder} exists and is not empty", hint="name a folder that does not exist yet")
     written: list[str] = []
     try:
-        _copy(resources.files("hephaestus.forge") / "template", folder, {"__NAME__": name, "__MODULE__": name.replace("-", "_")}, written)
+        _copy(
+            resources.files("hephaestus.forge") / "template",
+            folder,
+            {"__NAME__": name, "__MODULE__": name.replace("-", "_")},
+            written,
+        )
     except OSError as error:
         raise StorageError(f"{folder} cannot be written: {error.strerror}") from error
     return tuple(str(path) for path in sorted(written))

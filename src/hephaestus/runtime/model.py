@@ -1,14 +1,14 @@
 """The host's side of a model call: a package asks by message, the host calls the upstream and holds the key.
 
-Two wire formats: OpenAI chat completions (``POST .../chat/completions``) and Ollama (``POST .../api/chat``). A URL whose
-path holds ``/v1`` is the first, one on Ollama's port or ending in ``/api`` the second; for any other, the first is tried
-and a 404 or 405 leads to the second.
+Two wire formats: OpenAI chat completions (``POST .../chat/completions``) and Ollama (``POST .../api/chat``). A URL with
+``/v1`` in its path is the first, one on Ollama's port or ending in ``/api`` the second; for any other, the first is
+tried and a 404 or 405 leads to the second.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 import anyio
@@ -75,7 +75,7 @@ class ModelClient:
         self._wires = _wires(parts.path.rstrip("/"), parts.port)
         self._client: httpx.AsyncClient | None = None
 
-    async def __aenter__(self) -> ModelClient:
+    async def __aenter__(self) -> Self:
         import httpx
 
         self._client = httpx.AsyncClient(timeout=self._endpoint.timeout_s, follow_redirects=False)

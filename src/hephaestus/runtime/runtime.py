@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -9,12 +10,12 @@ import anyio
 import anyio.to_thread
 import msgspec
 
-from hephaestus.assets import CheckSpec, Manifest, parse_manifest
+from hephaestus.assets import Manifest, parse_manifest
 from hephaestus.errors import IntegrityError, KnowledgeError, StorageError
 from hephaestus.hub import Hub
 from hephaestus.knowledge import PASSAGES_FILE, PassageSet, build_shard
-from hephaestus.receipts import Journal
-from hephaestus.routing import CardTable, Router
+from hephaestus.receipts import Draft, Journal
+from hephaestus.routing import CardTable, Router, decision_body
 from hephaestus.runtime.config import Config, default_home
 from hephaestus.runtime.launch import LaunchSpec
 from hephaestus.runtime.signer import SignerClient
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
     from typing import Self
 
     from hephaestus.hub import Release
+    from hephaestus.receipts import Entry
     from hephaestus.routing import Decision
     from hephaestus.stormbreaker import Outcome
 
 SHARD = "shard"
+JOURNAL = "journal.db"
 _SEARCH_LIMITS = Limits(wall_ms=30_000, cpu_s=20)
 
 
@@ -47,9 +50,11 @@ class SearchHit(msgspec.Struct, frozen=True):
 class Force(Protocol):
     """What :meth:`Runtime.run_many` needs of a task force."""
 
-    async def __aenter__(self) -> Force: ...
+    async def __aenter__(self) -> Self: ...
     async def __aexit__(self, *exc: object) -> None: ...
-    async def run(self) -> Outcome: ...
+    async def run(self) -> Outcome:
+        """Carry the decision out."""
+        ...
 
 
 class Runtime:
@@ -87,9 +92,14 @@ class Runtime:
                     f"{home} cannot be used as a home: {error.strerror}", hint="name another folder with --home"
                 ) from error
             hub = await stack.enter_async_context(Hub.open(home / "hub"))
-            journal = await stack.enter_async_context(Journal.open(home / "journal.db"))
+            journal = await stack.enter_async_context(Journal.open(home / JOURNAL))
             signer = await stack.enter_async_context(SignerClient.open(home / "keys"))
             yield cls(home=home, hub=hub, journal=journal, signer=signer, config=config or Config())
+
+    @property
+    def journal_path(self) -> Path:
+        """The database of receipts."""
+        return self.home / JOURNAL
 
     @property
     def runs(self) -> Path:
@@ -105,6 +115,21 @@ class Runtime:
         table = CardTable.load(await self.hub.card_table(channel))
         # Building the lookup structures costs more than a decision; the digest says when they are still good.
         return self._routers.setdefault(table.digest, Router(table))
+
+    async def keep(self, decision: Decision) -> Entry:
+        """Append a decision that no task force carries out to the journal, as its receipt."""
+        draft = Draft(
+            kind="decision",
+            run=f"route-{secrets.token_hex(8)}",
+            body=decision_body(decision),
+            secrets={"request": decision.request.encode()},
+        )
+        (entry,) = await self.journal.append(draft)
+        return entry
+
+    async def seal_keys(self) -> dict[str, bytes]:
+        """The public keys that certificates and journal heads of this runtime verify with, by key id."""
+        return {**await self.signer.public_keys("certificate"), **await self.signer.public_keys("head")}
 
     async def manifest(self, release: Release) -> Manifest:
         """The manifest of a release."""
@@ -137,9 +162,7 @@ class Runtime:
                 info = await anyio.to_thread.run_sync(build_shard, passages, path)
                 if info.source != passages.digest:
                     raise IntegrityError("the shard was not built from the passages of this release")
-                return await self.hub.put_derived(
-                    release, SHARD, path, digest=info.digest, builder=info.builder
-                )
+                return await self.hub.put_derived(release, SHARD, path, digest=info.digest, builder=info.builder)
 
     async def search(self, release: Release, query: str, *, limit: int = 10) -> tuple[SearchHit, ...]:
         """Search a release's knowledge, in a confined child: the host opens no database of a package.
@@ -166,7 +189,9 @@ class Runtime:
         try:
             return msgspec.json.decode(answer, type=tuple[SearchHit, ...])
         except msgspec.DecodeError as error:
-            raise KnowledgeError(f"the search of {release.ref} answered with something else than hits: {error}") from error
+            raise KnowledgeError(
+                f"the search of {release.ref} answered with something else than hits: {error}"
+            ) from error
 
     async def warm(self, channel: str = "stable") -> None:
         """Do now what the first request would wait for: unpack releases, build shards, start the signer."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from hephaestus.runtime.attest import Attestation
     from hephaestus.runtime.child import Child
     from hephaestus.runtime.disposal import ChildDisposal
 
@@ -29,6 +30,7 @@ class Workspace:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.disposals: list[ChildDisposal] = []
+        self.attested: list[Attestation] = []
 
     @asynccontextmanager
     async def launch(self, spec: LaunchSpec) -> AsyncIterator[Child]:
@@ -41,6 +43,7 @@ class Workspace:
         child: Child | None = None
         try:
             async with launch(spec, runs=self.folder) as child:
+                self.attested.append(child.attested)
                 yield child
         finally:
             if child is not None and child.disposal is not None:

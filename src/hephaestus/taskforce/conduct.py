@@ -83,8 +83,6 @@ class Conduct:
         self.attempts = 0
         self.artefact: bytes | None = None  # the last submission, byte for byte
         self.entries: list[int] = []  # journal entries that show why the run ended as it did
-        self.level = ""
-        self.attested: Any = None
 
     async def run(self) -> Ending:
         """Start the orchestrator and serve it.
@@ -152,19 +150,25 @@ class Conduct:
                             await reply(Accepted(id=message.id))
                         return answer
                     await reply(answer)
-                case Ask(question=question):
-                    return Interrupted(question=question)
-                case Failure(id=0):
-                    return self._gave_up(message)
-                case Result(id=0):
-                    return self._orchestration("the orchestrator ended without an accepted submission")
                 case Event(kind=kind, data=data):
                     self._record.event(ORCHESTRATOR, kind, data)
                 case Log() | Bye():
                     pass
                 case other:
-                    return self._orchestration(f"an orchestrator does not send {type(other).__name__}")
+                    return self._last_word(other)
         return self._orchestration("the orchestrator ended without a word" + _printed(child))
+
+    def _last_word(self, message: Message) -> Ending:
+        """What the run comes to when the orchestrator says something that ends it."""
+        match message:
+            case Ask(question=question):
+                return Interrupted(question=question)
+            case Failure(id=0):
+                return self._gave_up(message)
+            case Result(id=0):
+                return self._orchestration("the orchestrator ended without an accepted submission")
+            case other:
+                return self._orchestration(f"an orchestrator does not send {type(other).__name__}")
 
     # --- agents --------------------------------------------------------------------------------------------------
 
@@ -172,7 +176,9 @@ class Conduct:
         member = self._plan.members.get(message.agent)
         if member is None:
             known = ", ".join(sorted(self._plan.members)) or "none"
-            return Failure(message.id, "orchestration", f"no agent {message.agent!r} in this task force (it has: {known})")
+            return Failure(
+                message.id, "orchestration", f"no agent {message.agent!r} in this task force (it has: {known})"
+            )
         number = self._instances[message.agent] = self._instances.get(message.agent, 0) + 1
         instance = f"{message.agent}#{number}"
         self._emit(Progress(step="calling", instance=instance))
@@ -251,7 +257,6 @@ class Conduct:
         self, child: Child, instance: str, policy: Policy, data: dict[str, Any], *, member: Member | None = None
     ) -> None:
         release = (member or self._plan.lead).release.ref if member or self._plan.self_directed else "built-in"
-        self.attested = child.attested
         await self._record.start(instance, release=release, attested=child.attested)
         self._emit(Progress(step="launched", instance=instance, detail=child.attested.level))
         await child.send(
@@ -329,7 +334,9 @@ class Conduct:
                     self._emit(Progress(step="undecided", detail="the checks are carried out again"))
                 case Unclear():
                     self.entries = [entry.seq]
-                    checks = [f"{f.check}: {f.message or f.result.value}" for f in ruling.verdict.findings if not f.passed]
+                    checks = [
+                        f"{f.check}: {f.message or f.result.value}" for f in ruling.verdict.findings if not f.passed
+                    ]
                     return Undecided(cause="check", message="; ".join(checks))
 
     # --- endings -------------------------------------------------------------------------------------------------
@@ -366,5 +373,3 @@ def _printed(child: Child) -> str:
     """The end of what a child printed: often the only thing that says why it died."""
     lines = [line for log in child.logs for line in log.text.splitlines() if line.strip()]
     return f"; it last printed: {lines[-1][:300]}" if lines else ""
-
-

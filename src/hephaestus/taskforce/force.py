@@ -18,28 +18,36 @@ from hephaestus.runtime.workspace import workspace
 from hephaestus.stormbreaker import (
     Budget,
     Exhausted,
+    Finding,
     Gate,
     Interrupted,
+    Isolation,
+    Override,
     Passed,
     Refused,
+    Result,
     RunFacts,
     Stormbreaker,
     Undecided,
     seal_certificate,
+    verified,
 )
 from hephaestus.taskforce.checks import PackageExecutor
 from hephaestus.taskforce.conduct import Conduct, Ending, Progress
 from hephaestus.taskforce.disposal import Disposal, dispose
 from hephaestus.taskforce.plan import Plan, make_plan
 from hephaestus.taskforce.record import Record
+from hephaestus_runner.protocol import LEVELS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Self
 
     from hephaestus.assets import CheckSpec
+    from hephaestus.receipts import Entry
     from hephaestus.routing import Decision
     from hephaestus.runtime import Runtime
+    from hephaestus.runtime.attest import Attestation
     from hephaestus.runtime.workspace import Workspace
     from hephaestus.stormbreaker import Outcome
     from hephaestus_runner.protocol import Level
@@ -99,7 +107,7 @@ class TaskForce:
         self._place = await self._stack.enter_async_context(workspace(self._runtime.runs, self.run_id))
         return self
 
-    async def __aexit__(self, *exc: Any) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         try:
             if self._started and self.disposal is None:
                 # Cancelled or broken off: the children are gone already; say so before the error travels on.
@@ -175,41 +183,41 @@ class TaskForce:
             ending = await conduct.run()
         self.attempts = conduct.attempts
         entries = tuple(conduct.entries) or (locked.seq,)
-        outcome = await self._outcome(ending, plan, conduct)
+        outcome = await self._outcome(ending, plan, conduct, gate)
         return outcome, entries, conduct.artefact
 
-    async def _outcome(self, ending: Ending, plan: Plan, conduct: Conduct) -> Outcome:
+    async def _outcome(self, ending: Ending, plan: Plan, conduct: Conduct, gate: Gate) -> Outcome:
         match ending:
             case Passed():
                 # Disposal comes first: a certificate is only ever sealed for a task force that is gone.
-                await self._dispose()
+                receipt = await self._dispose()
                 assert conduct.artefact is not None
+                assert self._place is not None
                 facts = RunFacts(
                     run=self.run_id,
                     lock=plan.lock.digest,
                     knowledge=None if plan.passages is None else plan.passages.digest,
-                    isolation=conduct.attested,
-                    overrides=_overrides(plan),
-                    receipt=self._last_link,
-                    replayable=False,
+                    isolation=_weakest(self._place.attested),
+                    overrides=_overrides(plan, self._level),
+                    receipt=receipt.link,
+                    replayable=False,  # this version keeps no tape that a run could be carried out from again
                 )
-                certificate, outcome = await seal_certificate(
-                    ending, facts, artefact=conduct.artefact, signer=self._runtime.signer
-                )
+                signer = self._runtime.signer
+                certificate = await seal_certificate(ending, facts, signer=signer)
                 await self._record.certificate(certificate)
-                return outcome
+                return verified(certificate, await signer.public_keys("certificate"), artefact=conduct.artefact)
             case Exhausted():
-                candidate = conduct.artefact if self._keep_candidate else None
-                return Refused(findings=ending.verdict.findings, cause="output", candidate=candidate)
+                candidate = gate.candidate if self._keep_candidate else None
+                return Refused(findings=ending.verdict.findings, candidate=candidate)
             case Undecided() | Interrupted():
                 return ending
 
-    async def _dispose(self) -> None:
+    async def _dispose(self) -> Entry:
         assert self._place is not None
         self.disposal = await anyio.to_thread.run_sync(dispose, self._place.folder, self._place.disposals)
         entry = await self._record.disposal(self.disposal)
-        self._last_link = entry.link
         self._emit(Progress(step="disposed", detail=f"{self.disposal.children} processes gone"))
+        return entry
 
     async def _end(self, outcome: Outcome, *, entries: tuple[int, ...], artefact: bytes | None) -> None:
         digest = None if artefact is None else canonical.digest_bytes(artefact)
@@ -236,7 +244,8 @@ async def _check_input(plan: Plan, request: str, runtime: Runtime) -> None:
 def _before_the_start(error: HephaestusError) -> Outcome:
     match error:
         case ChecksRefused():
-            return Refused(findings=(), cause="check", message=str(error))
+            said = Finding(check="checks", result=Result.ERROR, inspected=0, details=(), message=str(error))
+            return Refused(findings=(said,), cause="check")
         case IsolationUnavailable():
             return Undecided(cause="isolation", message=str(error))
         case InputRefused():
@@ -245,9 +254,19 @@ def _before_the_start(error: HephaestusError) -> Outcome:
             return Undecided(cause="specification", message=str(error))
 
 
-def _overrides(plan: Plan) -> dict[str, str]:
-    release = plan.lead.release
-    return {} if release.override is None else {"ambiguous_spec": release.override}
+def _overrides(plan: Plan, level: Level) -> tuple[Override, ...]:
+    found = []
+    if (reason := plan.lead.release.override) is not None:
+        found.append(Override(what="interview", reason=reason))
+    if level != "isolated":
+        found.append(Override(what="isolation", reason=f"the caller named the level {level}"))
+    return tuple(found)
+
+
+def _weakest(attested: Sequence[Attestation]) -> Isolation:
+    """What held for every child of the run."""
+    weakest = min(attested, key=lambda one: LEVELS.index(one.level))
+    return Isolation(level=weakest.level, features=weakest.features, uid=weakest.uid)
 
 
 def _unrouted(decision: Decision) -> str:

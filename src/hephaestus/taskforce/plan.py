@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,16 +12,15 @@ import msgspec
 from hephaestus import canonical
 from hephaestus.assets import CheckSpec, Manifest, parse_card
 from hephaestus.errors import NotFound
+from hephaestus.hub import Release
+from hephaestus.knowledge import PassageSet
 from hephaestus.stormbreaker import CheckSet, compile_checks
 from hephaestus.taskforce.lock import LockedAgent, RunLock
 from hephaestus_runner.protocol import Level, Limits, Policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
-    from hephaestus.hub import Release
-    from hephaestus.knowledge import PassageSet
     from hephaestus.routing import Routed
     from hephaestus.runtime import Runtime
     from hephaestus.stormbreaker import Origin

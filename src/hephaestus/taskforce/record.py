@@ -13,6 +13,7 @@ import msgspec
 from hephaestus import canonical
 from hephaestus.receipts import Draft, Entry, Journal
 from hephaestus.routing import Decision, decision_body
+from hephaestus.stormbreaker import Interrupted, Refused, Undecided, verdict_body, verdict_texts
 
 if TYPE_CHECKING:
     from hephaestus.canonical import Digest
@@ -54,7 +55,15 @@ class Record:
     ) -> Entry:
         """A request of a child crossed the boundary and was answered (or failed with a cause)."""
         ordinal = self._ordinals[instance] = self._ordinals.get(instance, 0) + 1
-        body: dict[str, Any] = {"instance": instance, "ordinal": ordinal, "what": what, "cause": cause}
+        # Salted with the run: a bare digest of a short request could be guessed.
+        digest = canonical.digest_bytes(canonical.tagged(f"hephaestus/exchange/{self.run}", request))
+        body: dict[str, Any] = {
+            "instance": instance,
+            "ordinal": ordinal,
+            "request": digest,
+            "what": what,
+            "cause": cause,
+        }
         secrets = {"request": request} if answer is None else {"request": request, "answer": answer}
         return await self._append("exchange", body, secrets)
 
@@ -73,18 +82,8 @@ class Record:
 
     async def verdict(self, number: int, verdict: Verdict, ruling: str) -> Entry:
         """What the checks said, and what the gate made of it."""
-        findings = [
-            {"check": f.check, "result": f.result.value, "inspected": f.inspected, "details": len(f.details)}
-            for f in verdict.findings
-        ]
-        body = {
-            "attempt": number,
-            "artefact": verdict.artefact,
-            "checks": verdict.checks,
-            "findings": findings,
-            "ruling": ruling,
-        }
-        return await self._append("verdict", body, {"findings": msgspec.json.encode(verdict.findings)})
+        body = {"attempt": number, "ruling": ruling, **verdict_body(verdict)}
+        return await self._append("verdict", body, {"findings": verdict_texts(verdict)})
 
     async def certificate(self, certificate: Certificate) -> Entry:
         """The sealed proof."""
@@ -105,7 +104,7 @@ class Record:
             "entries": list(entries),
             "artefact": artefact,
         }
-        said = getattr(outcome, "message", "") or getattr(outcome, "question", "")
+        said = _said(outcome)
         return await self._append("ending", body, {"message": said.encode()} if said else {})
 
     async def _append(self, kind: Any, body: dict[str, Any], secrets: dict[str, bytes] | None = None) -> Entry:
@@ -114,3 +113,15 @@ class Record:
 
     def _note(self, kind: Any, body: dict[str, Any], secrets: dict[str, bytes]) -> None:
         self._journal.note(Draft(kind=kind, run=self.run, body=body, secrets=secrets))
+
+
+def _said(outcome: Outcome) -> str:
+    match outcome:
+        case Undecided(message=message):
+            return message
+        case Interrupted(question=question):
+            return question
+        case Refused(findings=findings):
+            return "; ".join(f"{f.check}: {f.message}" for f in findings if f.message)
+        case _:
+            return ""
