@@ -1,9 +1,10 @@
 """How common the words of ordinary requests are: the world beside the cards of one table.
 
 With a handful of cards, a word like "what" or "file" that happens to stand in one card only looks like evidence. So
-every table is compiled as if :data:`WORLD` more cards existed, of which each word below is in about the given number.
-The numbers are our own rough judgement of English requests and programming questions; other languages get their
-protection from the words that a request does not share with any card.
+every table is compiled as if :data:`WORLD` more cards existed, of which each word below is in the given share. On three
+CLINC150 cards of 15 examples, 2 % wrong routes then cost 31 % of the right ones, without it 42 %. The shares are our
+own rough judgement of English requests and programming questions; other languages get their protection from the words
+that a request does not share with any card.
 """
 
 from __future__ import annotations
@@ -11,11 +12,16 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from hephaestus.routing.features import FIRST, LAST
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-WORLD = 64
-"""Cards that every table is compiled beside."""
+WORLD = 16
+"""Cards that every table is compiled beside. More of them cost accuracy at many cards (64: 1 point at 150)."""
+
+SHARES = 64
+"""A share is given in parts of this."""
 
 _SHARES = {
     60: "a an and do for how i in is it me my of on the to what you",
@@ -50,14 +56,14 @@ def _table() -> dict[str, int]:
 
 
 COMMON: Mapping[str, int] = MappingProxyType(_table())
-"""Word -> cards of the world that hold it, 1 to :data:`WORLD`."""
+"""Word -> share of the world's cards that hold it, in parts of :data:`SHARES`."""
 
 
 def world_share(feature: str) -> int:
-    """Cards of the world that hold a word, or a pair of words, as if the two were independent."""
+    """Share of the world's cards that hold a word, or a pair of words as if the two were independent."""
     first, _, second = feature.partition(" ")
     if not second:
         return COMMON.get(first, 0)
-    return (
-        (WORLD if first == "^" else COMMON.get(first, 0)) * (WORLD if second == "$" else COMMON.get(second, 0)) // WORLD
-    )
+    left = SHARES if first == FIRST else COMMON.get(first, 0)
+    right = SHARES if second == LAST else COMMON.get(second, 0)
+    return left * right // SHARES

@@ -22,10 +22,11 @@ from hephaestus import canonical
 from hephaestus.assets.card import Card
 from hephaestus.canonical import Digest
 from hephaestus.errors import UsageError
-from hephaestus.routing.common import WORLD, world_share
+from hephaestus.routing.common import SHARES, WORLD, world_share
 from hephaestus.routing.features import pairs_at, words_at
 from hephaestus.routing.table import (
     ENGINE,
+    LOG_BITS,
     MAX_PHRASE_WORDS,
     MAX_WEIGHT,
     WEIGHT_BITS,
@@ -48,10 +49,8 @@ DEFAULT_CAP = 256
 TRIGGER_WORD = 4096
 """Points of a trigger, per word in it: more than the examples of one card usually give, and a longer phrase wins."""
 
-THRESHOLDS = Thresholds(floor=800, lead=50, min_examples=10, trigger_lead=TRIGGER_WORD)
+THRESHOLDS = Thresholds(floor=120, lead=80, min_examples=10, trigger_lead=TRIGGER_WORD)
 """Chosen on CLINC150's training and validation parts."""
-
-_BITS = 6  # of fraction in a logarithm and in a potential; a weight keeps WEIGHT_BITS of them
 
 
 class CardEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +89,7 @@ def compile_cards(entries: Iterable[CardEntry], *, cap: int = DEFAULT_CAP) -> by
         thresholds=THRESHOLDS,
         triggers=_phrases(cards, "triggers"),
         unicode=UNICODE_DIGEST,
-        unseen=_potential(0, len(cards)),
+        unseen=_potential(1, 0, len(cards)),
     )
     return canonical.encode(contents)
 
@@ -100,7 +99,7 @@ def fixed_log2(number: int) -> int:
     exponent = number.bit_length() - 1
     mantissa = number << 62 >> exponent if exponent <= 62 else number >> (exponent - 62)
     result = exponent
-    for _ in range(_BITS):
+    for _ in range(LOG_BITS):
         mantissa = mantissa * mantissa >> 62
         bit = mantissa >> 63
         mantissa >>= bit
@@ -117,6 +116,7 @@ def _table_card(entry: CardEntry) -> TableCard:
         digest=entry.digest,
         examples=len(card.examples),
         priority=card.priority,
+        reach=fixed_log2(1 + len(card.examples)),
         release=entry.release,
     )
 
@@ -149,20 +149,20 @@ def _features(cards: Sequence[Card], cap: int) -> tuple[Feature, ...]:
             counts.setdefault(feature, {})[index] = count
     features: list[Feature] = []
     for text in sorted(counts, key=str.encode):
-        potential = _potential(len(counts[text]) + world_share(text), len(cards))
+        potential = _potential(len(counts[text]), world_share(text), len(cards))
         weights = {index: _weight(count, potential) for index, count in counts[text].items()}
         strongest = sorted((-abs(weight), index) for index, weight in weights.items() if weight)[:cap]
         features.append(Feature(text, potential, tuple(sorted((index, weights[index]) for _, index in strongest))))
     return tuple(features)
 
 
-def _potential(holders: int, cards: int) -> int:
-    """The squared rarity of a feature that so many of the cards and the world hold."""
-    holders = max(holders, 1)
-    rarity = fixed_log2(((cards + WORLD + holders) << 16) // holders) - (16 << _BITS)
-    return rarity * rarity >> _BITS
+def _potential(holders: int, share: int, cards: int) -> int:
+    """The squared rarity of a feature that so many cards, and that share of the world, hold."""
+    held = max(SHARES * holders + WORLD * share, 1)
+    rarity = fixed_log2(((SHARES * (cards + WORLD) + held) << 16) // held) - (16 << LOG_BITS)
+    return rarity * rarity >> LOG_BITS
 
 
 def _weight(count: int, potential: int) -> int:
-    size = min(fixed_log2(1 + abs(count)) * potential >> (2 * _BITS - WEIGHT_BITS), MAX_WEIGHT)
+    size = min(fixed_log2(1 + abs(count)) * potential >> (2 * LOG_BITS - WEIGHT_BITS), MAX_WEIGHT)
     return size if count > 0 else -size

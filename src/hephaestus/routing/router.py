@@ -5,11 +5,12 @@ The first of these that holds decides:
 1. **Triggers.** Cards with a matching trigger, and no matching anti-trigger, claim the request. The best of them wins
    if it is alone or ``trigger_lead`` points ahead of the next; otherwise the decision is ambiguous. A trigger counts
    once, its weight grows with its words, and words inside a longer trigger of the same card do not count again.
-2. **Examples.** Without triggers, a card claims the request if its score reaches ``floor`` permille of the request's
-   potential: what all words and pairs of the request would be worth to a card that had each in one example, words that
-   no card knows included. So a few known words in a request about something else claim nothing. The best wins if it is
-   ``lead`` permille of the potential ahead of the next. A card with fewer than ``min_examples`` examples is listed, and
-   stands in the way of others, but never wins here.
+2. **Examples.** Without triggers, a card claims the request if its score reaches ``floor`` permille of the most it
+   could be: the request's potential (what all its words and pairs are worth, those that no card knows included) times
+   the card's reach (what it would score for each point of that if all of its examples held all of the request). So a
+   few known words in a request about something else claim nothing. The best wins if it is ``lead`` permille of the
+   potential ahead of the next. A card with fewer than ``min_examples`` examples is listed, and stands in the way of
+   others, but never wins here.
 3. **No route**, with the nearest cards.
 
 Cards with a matching anti-trigger take no part and are listed. An anti-trigger only takes away: it changes no other
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING
 from hephaestus.routing.decision import Ambiguous, Candidate, Decision, Gate, NoRoute, NoRouteReason, Routed, WhyNot
 from hephaestus.routing.features import pairs_at, words_at
 from hephaestus.routing.index import Found, Index
-from hephaestus.routing.table import POTENTIAL_BITS, WEIGHT_BITS, CardTable, TableCard
+from hephaestus.routing.table import LOG_BITS, WEIGHT_BITS, CardTable, TableCard
 from hephaestus.routing.text import check_request, words
 
 if TYPE_CHECKING:
@@ -115,17 +116,17 @@ class _Question:
     def by_examples(self, vetoed: tuple[Candidate, ...]) -> Decision:
         limits = self.limits
         ranked = self.best(LISTED)
-        floor = limits.floor * self.potential
-        claims = [card for card in ranked if _in_potential(self.scores[card]) >= floor]
+        claims = [card for card in ranked if self.claims(card, self.scores[card])]
         able = [card for card in claims if self.cards[card].examples >= limits.min_examples]
         first = self.scores[ranked[0]] if ranked else 0
         second = self.scores[ranked[1]] if len(ranked) > 1 else 0
         lead, margin = _in_potential(first - second), limits.lead * self.potential
-        gate = Gate("examples", _in_potential(first), floor, lead, margin)
+        claim = _in_potential(first) << LOG_BITS
+        gate = Gate("examples", claim, self.floor(ranked[0]) if ranked else 0, lead, margin)
         reasons: dict[int, WhyNot] = {card: "behind" if card in able else "few-examples" for card in claims}
         if not able:
             reason: NoRouteReason = "few-examples" if claims else "weak" if self.size else "empty"
-            if any(vetoes.matches for vetoes in vetoed) and self.vetoed_claim(vetoed, floor):
+            if self.vetoed_claim():
                 reason = "vetoed"
             nearest = tuple(self.candidate(card, reasons.get(card, "weak")) for card in ranked[: LISTED - 1])
             return NoRoute(
@@ -195,11 +196,16 @@ class _Question:
         found.sort(key=lambda candidate: -candidate.score)
         return tuple(found)
 
-    def vetoed_claim(self, vetoed: tuple[Candidate, ...], floor: int) -> bool:
+    def vetoed_claim(self) -> bool:
         """Whether a vetoed card would have claimed the request."""
-        return any(card in self.triggers for card in self.vetoes) or any(
-            _in_potential(candidate.score) >= floor for candidate in vetoed
-        )
+        return any(card in self.triggers or self.claims(card, self.scores[card]) for card in self.vetoes)
+
+    def claims(self, card: int, score: int) -> bool:
+        """Whether a card claims the request by its examples."""
+        return score > 0 and _in_potential(score) << LOG_BITS >= self.floor(card)
+
+    def floor(self, card: int) -> int:
+        return self.limits.floor * self.potential * self.cards[card].reach
 
     def candidate(self, card: int, why_not: WhyNot) -> Candidate:
         entry = self.cards[card]
@@ -218,7 +224,7 @@ class _Question:
 
 def _in_potential(score: int) -> int:
     """A score in the unit of permille times potential."""
-    return score * 1000 << (POTENTIAL_BITS - WEIGHT_BITS)
+    return score * 1000 << (LOG_BITS - WEIGHT_BITS)
 
 
 def _clarify(cards: Sequence[TableCard]) -> str:

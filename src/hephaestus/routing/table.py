@@ -27,8 +27,8 @@ MAX_WEIGHT = 2**14 - 1
 WEIGHT_BITS = 2
 """Bits of fraction in a weight and a score."""
 
-POTENTIAL_BITS = 6
-"""Bits of fraction in a potential."""
+LOG_BITS = 6
+"""Bits of fraction in a logarithm, and in a potential, which is the square of one."""
 
 MAX_PHRASE_WORDS = 16
 """Words of the longest trigger; bounds the work for a request that repeats one word."""
@@ -52,13 +52,14 @@ class TableCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     digest: Digest  # of the release
     examples: Natural  # how many the card has
     priority: Annotated[int, Meta(ge=-100, le=100)]
+    reach: Small  # log2(1 + examples): the most that the card can score for each point of potential
     release: Text  # name@version
 
 
 class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where the router draws its lines; all integers, see ``router`` for the comparisons."""
 
-    floor: Small  # that a card must score to claim a request by examples, in permille of the request's potential
+    floor: Small  # that a card must score to claim a request by examples, in permille of potential times its reach
     lead: Small  # that the best must be ahead by examples, in permille of the request's potential
     min_examples: Small  # a card with fewer is proposed, not routed to, without a trigger
     trigger_lead: Small  # points that the best must be ahead among cards with a trigger
