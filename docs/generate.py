@@ -65,10 +65,10 @@ def annotations(kind: type) -> dict[str, str]:
     }
 
 
-def prose(kind: type) -> str:
+def prose(thing: Any) -> str:
     """A docstring's first paragraph on one line, in Markdown."""
-    text = " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
-    return re.sub(r":\w+:`([^`]*)`", r"`\1`", text).replace("``", "`")
+    text = " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
+    return re.sub(r":\w+:`([^`]*)`", lambda found: f"`{found[1].split('.')[-1]}`", text).replace("``", "`")
 
 
 def default_of(field: msgspec.structs.FieldInfo) -> str:
@@ -245,6 +245,49 @@ def interview_penalties() -> str:
     return rows(("status", "penalty"), *((f"`{name}`", f"{cost} %") for name, cost in table.PENALTIES.items()))
 
 
+# --- the sdk ------------------------------------------------------------------------------------------------------
+
+
+def members(kind: type, name: str) -> list[tuple[str, str]]:
+    """The public methods and properties of a class, with how they are called."""
+    found: list[tuple[str, str]] = []
+    for attribute, value in vars(kind).items():
+        if attribute.startswith("_"):
+            continue
+        if inspect.isfunction(value):
+            signature = inspect.signature(value)
+            kept = [parameter for parameter in signature.parameters.values() if parameter.name != "self"]
+            shown = str(signature.replace(parameters=kept)).replace("'", "").replace(" -> None", "")
+            found.append((f"`{name}.{attribute}{shown}`", prose(value)))
+        else:
+            found.append((f"`{name}.{attribute}`", prose(value)))
+    return found
+
+
+def task_members() -> str:
+    """What package code may use."""
+    from hephaestus_runner import sdk
+
+    attributes = re.search(r"Attributes:\n((?: {4}.+\n?)+)", inspect.getdoc(sdk.Task) or "")
+    assert attributes
+    table = [("name", "meaning")]
+    for line in attributes[1].splitlines():
+        name, _, about = line.strip().partition(": ")
+        table.append((f"`task.{name}`", about))
+    table += members(sdk.Task, "task")
+    table += members(sdk.Knowledge, "task.knowledge")
+    table += members(sdk.Model, "task.model")
+    return rows(*table)
+
+
+def sdk_errors() -> str:
+    """What may be raised to package code."""
+    from hephaestus_runner import sdk
+
+    kinds = (sdk.ModelFailed, sdk.ToolFailed, sdk.AgentFailed, sdk.RequestFailed, sdk.NotGranted)
+    return rows(("exception", "when"), *((f"`{kind.__name__}`", prose(kind)) for kind in kinds))
+
+
 # --- routing ------------------------------------------------------------------------------------------------------
 
 
@@ -384,6 +427,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "journal-kinds": journal_kinds,
     "decision-fields": decision_fields,
     "routing-numbers": routing_numbers,
+    "sdk-errors": sdk_errors,
+    "task-members": task_members,
     "agent-toml": agent_toml,
     "brief-toml": brief_toml,
     "card-toml": card_toml,
