@@ -119,5 +119,9 @@ class ChildError(HephaestusError):
     """A subprocess ended before it answered, or answered too late."""
 
 
+class ChildTimeout(ChildError, TimeoutError):
+    """A subprocess was still at work when its time was up; its whole process tree was killed."""
+
+
 class SignerError(HephaestusError):
     """The signer process could not be started or refused to sign."""

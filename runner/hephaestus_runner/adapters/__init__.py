@@ -1,0 +1,1 @@
+"""How the code of a package is brought to run, one module per kind of package."""

@@ -1,0 +1,1 @@
+"""One module per role; each has ``run(channel, start, config, place)`` and returns the JSON bytes of the result."""
