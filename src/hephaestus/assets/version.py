@@ -16,7 +16,7 @@ _NUMBER = r"0|[1-9]\d*"
 _PART = rf"(?:{_NUMBER}|\d*[A-Za-z-][0-9A-Za-z-]*)"
 _VERSION = re.compile(rf"({_NUMBER})\.({_NUMBER})\.({_NUMBER})(?:-({_PART}(?:\.{_PART})*))?", re.ASCII)
 _PARTIAL = re.compile(
-    rf"(\^|~|=|>=|>|<=|<)?\s*({_NUMBER})(?:\.({_NUMBER}))?(?:\.({_NUMBER})(?:-({_PART}(?:\.{_PART})*))?)?", re.ASCII
+    rf"(\^|~|=|>=|>|<=|<)?\s*({_NUMBER})(?:\.({_NUMBER})(?:\.({_NUMBER})(?:-({_PART}(?:\.{_PART})*))?)?)?", re.ASCII
 )
 MAX_LENGTH = 128
 
@@ -106,7 +106,7 @@ class Range(msgspec.Struct, frozen=True):
             if found is None:
                 raise ValueError(f"{part.strip()[:MAX_LENGTH]!r} is not a version range like ^1.2, ~1.2.3 or >=1, <3")
             comparator, given = found[1] or "^", [int(found[i]) for i in (2, 3, 4) if found[i] is not None]
-            low = Version(*given, *([0] * (3 - len(given))), prerelease=_prerelease(found[5]))
+            low = _filled(given, _prerelease(found[5]))
             if low.prerelease:
                 named.append((low.major, low.minor, low.patch))
             bounds += _bounds(comparator, low, given)
@@ -121,11 +121,16 @@ class Range(msgspec.Struct, frozen=True):
         return self.text
 
 
+def _filled(numbers: list[int], prerelease: tuple[int | str, ...]) -> Version:
+    major, minor, patch = [*numbers, 0, 0][:3]
+    return Version(major, minor, patch, prerelease)
+
+
 _HOLDS = {">=": operator.ge, ">": operator.gt, "<": operator.lt, "<=": operator.le}
 
 
 def _bounds(comparator: str, low: Version, given: list[int]) -> list[tuple[str, Version]]:
-    lowest = (0,)  # the smallest prerelease of all: "below 2.0.0" must not let 2.0.0-rc.1 in
+    lowest: tuple[int | str, ...] = (0,)  # the smallest prerelease of all: "below 2.0.0" must not let 2.0.0-rc.1 in
     match comparator:
         case "^":
             place = next((i for i, n in enumerate(given) if n), len(given) - 1)
@@ -133,10 +138,12 @@ def _bounds(comparator: str, low: Version, given: list[int]) -> list[tuple[str, 
             place = min(1, len(given) - 1)
         case "=" | ">" | "<=":
             place = len(given) - 1
+        case "<" if len(given) < 3:  # "<1.2" lets no prerelease of 1.2.0 in either
+            return [("<", msgspec.structs.replace(low, prerelease=lowest))]
         case _:
             return [(comparator, low)]
     above = [*given[:place], given[place] + 1]
-    end = Version(*above, *([0] * (3 - len(above))), prerelease=lowest)
+    end = _filled(above, lowest)
     if comparator == ">":
         return [(">", low)] if len(given) == 3 else [(">=", end)]
     if comparator == "<=":
