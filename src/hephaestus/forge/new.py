@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import keyword
 import re
+import sys
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
     from pathlib import Path
 
+_TAKEN = frozenset({"apsw", "hephaestus", "hephaestus_runner", "msgspec", "tests"})
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -44,12 +47,19 @@ def new_package(folder: Path, *, name: str | None = None) -> tuple[str, ...]:
         _copy(
             resources.files("hephaestus.forge") / "template",
             folder,
-            {"__NAME__": name, "__MODULE__": name.replace("-", "_")},
+            {"__NAME__": name, "__MODULE__": _module(name)},
             written,
         )
     except OSError as error:
         raise StorageError(f"{folder} cannot be written: {error.strerror}") from error
     return tuple(str(path) for path in sorted(written))
+
+
+def _module(name: str) -> str:
+    """The agent's module: named as the agent, but never a keyword or a module that its own code may need."""
+    module = name.replace("-", "_")
+    taken = keyword.iskeyword(module) or module in sys.stdlib_module_names or module in _TAKEN
+    return f"{module}_agent" if taken else module
 
 
 def _copy(source: Traversable, target: Path, names: dict[str, str], written: list[str], base: str = "") -> None:
