@@ -14,7 +14,7 @@ import msgspec
 
 from hephaestus.errors import BriefRefused, NotFound
 from hephaestus.forge import Forge
-from hephaestus.receipts import verify_journal
+from hephaestus.receipts.verify import verify_journal
 from hephaestus.routing import Routed, render
 from hephaestus.stormbreaker import Refused, Verified
 from hephaestus.taskforce import Disposal, TaskForce

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from hephaestus.errors import ChildError
+from hephaestus.runtime.disposal import remove_folder
 from hephaestus.runtime.launch import LaunchSpec, launch
 from hephaestus_runner.protocol import Event, Failure, Log, Result, Start
 
@@ -60,13 +61,7 @@ async def workspace(runs: Path, name: str | None = None) -> AsyncIterator[Worksp
         yield Workspace(folder)
     finally:
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(_remove, folder)
-
-
-def _remove(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
+            await anyio.to_thread.run_sync(remove_folder, folder)
 
 
 async def errand(place: Workspace, spec: LaunchSpec, data: bytes, *, release: str = "") -> bytes:

@@ -106,11 +106,12 @@ class Conduct:
                 package=lead.package,
                 shard=lead.shard,
                 entry=lead.manifest.run.entry,
+                hash_seed=self._plan.lock.seed,
             )
             data = {**self._work, "model": self._may_use_model(lead)}
         else:
             policy = Policy(level=lead.policy.level, limits=self._orchestrator_limits())
-            spec = LaunchSpec(role="orchestrator", policy=policy)
+            spec = LaunchSpec(role="orchestrator", policy=policy, hash_seed=self._plan.lock.seed)
             data = {**self._work, "plan": {"agent": lead.release.name, "deadline_ms": lead.policy.limits.wall_ms}}
         try:
             async with self._place.launch(spec) as child:
@@ -156,7 +157,7 @@ class Conduct:
                     pass
                 case other:
                     return self._last_word(other)
-        return self._orchestration("the orchestrator ended without a word" + _printed(child))
+        return self._orchestration(f"the orchestrator ended without a word ({child.exit})" + _printed(child))
 
     def _last_word(self, message: Message) -> Ending:
         """What the run comes to when the orchestrator says something that ends it."""
@@ -176,9 +177,10 @@ class Conduct:
         member = self._plan.members.get(message.agent)
         if member is None:
             known = ", ".join(sorted(self._plan.members)) or "none"
-            return Failure(
+            self._failed = Failure(
                 message.id, "orchestration", f"no agent {message.agent!r} in this task force (it has: {known})"
             )
+            return self._failed
         number = self._instances[message.agent] = self._instances.get(message.agent, 0) + 1
         instance = f"{message.agent}#{number}"
         self._emit(Progress(step="calling", instance=instance))
@@ -209,6 +211,7 @@ class Conduct:
             package=member.package,
             shard=member.shard,
             entry=member.manifest.run.entry,
+            hash_seed=self._plan.lock.seed,
         )
         try:
             data = canonical.parse_json(call.input)
@@ -251,7 +254,7 @@ class Conduct:
                     pass
                 case other:
                     raise ProtocolError(f"an agent does not send {type(other).__name__}")
-        return Failure(call.id, "agent_code", f"{instance} ended without an answer" + _printed(child))
+        return Failure(call.id, "agent_code", f"{instance} ended without an answer ({child.exit})" + _printed(child))
 
     async def _begin(
         self, child: Child, instance: str, policy: Policy, data: dict[str, Any], *, member: Member | None = None
@@ -343,8 +346,9 @@ class Conduct:
 
     def _gave_up(self, failure: Failure) -> Undecided:
         """The orchestrator reports a failure; it is believed where it repeats what the host told it."""
-        if self._failed is not None:
-            return Undecided(cause=self._failed.cause, message=self._failed.message)
+        told = self._failed
+        if told is not None and (told.cause == failure.cause or not self._plan.self_directed):
+            return Undecided(cause=told.cause, message=told.message)
         cause: Cause = "agent_code" if self._plan.self_directed else "orchestration"
         return Undecided(cause=cause, message=f"the orchestrator failed: {failure.message}")
 

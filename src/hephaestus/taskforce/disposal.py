@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from hephaestus.runtime.disposal import remove_folder
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -28,8 +30,7 @@ class Disposal(msgspec.Struct, frozen=True, kw_only=True):
 
 def dispose(folder: Path, children: Sequence[ChildDisposal]) -> Disposal:
     """Remove a run's private folder and say what is left. Blocking: call it in a worker thread."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folders = tuple(sorted({folder.name} if os.path.lexists(folder) else set()))
+    folders = () if remove_folder(folder) else (folder.name,)
     processes = tuple(pid for child in children for pid in child.processes_left)
     descriptors = sum(child.descriptors_left for child in children)
     verified = not folders and not processes and not descriptors and all(child.verified for child in children)

@@ -41,6 +41,7 @@ from hephaestus_runner.protocol import LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from types import TracebackType
     from typing import Self
 
     from hephaestus.assets import CheckSpec
@@ -107,7 +108,9 @@ class TaskForce:
         self._place = await self._stack.enter_async_context(workspace(self._runtime.runs, self.run_id))
         return self
 
-    async def __aexit__(self, *exc: object) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             if self._started and self.disposal is None:
                 # Cancelled or broken off: the children are gone already; say so before the error travels on.
@@ -116,7 +119,7 @@ class TaskForce:
                     cut = Undecided(cause="caller", message="the run was broken off")
                     await self._end(cut, entries=(), artefact=None)
         finally:
-            await self._stack.__aexit__(*exc)
+            await self._stack.__aexit__(kind, error, trace)
 
     async def run(self) -> Outcome:
         """Carry the decision out.

@@ -1,0 +1,201 @@
+"""From a folder to a release: what publishes, what is refused, and with which words."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from hephaestus.errors import AlreadyPublished, AssetError, BriefRefused, NotFound
+from hephaestus.forge import Forge, new_package
+from hephaestus.interview import Report
+from hephaestus.runtime import Runtime
+from tests.support.packages import VAGUE_BRIEF, write_package
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(sys.platform != "linux", reason="publishing looks at a package's code in isolation"),
+]
+
+
+@asynccontextmanager
+async def forge_at(tmp_path: Path) -> AsyncIterator[tuple[Forge, Runtime]]:
+    async with Runtime.open(tmp_path / "home") as runtime:
+        yield Forge(runtime), runtime
+
+
+async def test_a_good_package_becomes_a_signed_release(tmp_path: Path) -> None:
+    async with forge_at(tmp_path) as (forge, runtime):
+        release = await forge.publish(write_package(tmp_path / "p"))
+        assert release.ref == "echo@1.0.0"
+        keys = await runtime.signer.public_keys("release")
+        assert release.signed_by in keys
+        again = await forge.publish(tmp_path / "p")
+        assert again == release
+
+
+async def test_a_published_release_never_changes(tmp_path: Path) -> None:
+    async with forge_at(tmp_path) as (forge, runtime):
+        release = await forge.publish(write_package(tmp_path / "p"))
+        other = write_package(tmp_path / "q", code='def run(task):\n    return {"text": "other"}\n')
+        with pytest.raises(AlreadyPublished):
+            await forge.publish(other)
+        assert await runtime.hub.release("echo@1.0.0") == release
+
+
+async def test_a_vague_brief_is_refused_with_scores_and_questions(tmp_path: Path) -> None:
+    async with forge_at(tmp_path) as (forge, runtime):
+        folder = write_package(tmp_path / "p", brief=VAGUE_BRIEF)
+        with pytest.raises(BriefRefused) as caught:
+            await forge.publish(folder)
+        report = caught.value.report
+        assert isinstance(report, Report)
+        assert report.score > 20
+        assert set(report.axes) == {"goal", "constraint", "scope", "context"}
+        assert report.next_questions
+        assert caught.value.exit_code == 4
+        assert await runtime.hub.releases() == ()
+        release = await forge.publish(folder, override="an experiment")
+        assert release.override == "an experiment"
+
+
+@pytest.mark.parametrize(
+    ("change", "file", "says"),
+    [
+        ({"files": {"agent.toml": "schema = [\n"}}, "agent.toml", "not TOML"),
+        ({"manifest_more": "\n[permissons]\n"}, "agent.toml", "permissons"),
+        ({"files": {"card.toml": "schema = 1\ncapabilities = []\ntriggers = ['x']\n"}}, "card.toml", "capability"),
+        ({"files": {"brief.toml": "schema = 2\n"}}, "brief.toml", "schema"),
+        ({"code": "x = 1\n"}, "agent.toml", "run"),
+        ({"code": "def run(:\n"}, "agent.toml", "echo:run"),
+        ({"code": "import no_such_module\n"}, "agent.toml", "no_such_module"),
+        ({"files": {"schema/output.json": "{"}}, "schema/output.json", "JSON"),
+        ({"files": {"schema/output.json": '{"type": 5}'}}, "schema/output.json", "JSON Schema"),
+        ({"manifest_more": "\n[python]\ndependencies = ['requests']\n"}, "agent.toml", "dependencies"),
+        ({"manifest_more": "\n[permissions]\nhosts = ['example.org']\n"}, "agent.toml", "network"),
+        ({"manifest_more": "\n[permissions]\ntools = ['shell']\n"}, "agent.toml", "tool"),
+        ({"manifest_more": "\n[permissions]\nmodels = ['other']\n"}, "agent.toml", "other"),
+        ({"manifest_more": "\n[[knowledge]]\nkind = 'folder'\npath = 'texts'\n"}, "agent.toml", "texts"),
+        ({"manifest_more": "\n[[checks]]\nid='x'\nkind='psychic'\nabout='y'\n"}, "agent.toml", "psychic"),
+    ],
+    ids=[
+        "broken-toml", "unknown-table", "no-capability", "unknown-schema", "no-entry", "syntax-error",
+        "missing-module", "schema-no-json", "schema-no-schema", "dependencies", "hosts", "tools", "models",
+        "empty-knowledge", "unknown-check",
+    ],
+)  # fmt: skip
+async def test_a_package_that_cannot_run_is_not_published(tmp_path: Path, change: dict, file: str, says: str) -> None:
+    async with forge_at(tmp_path) as (forge, runtime):
+        folder = write_package(tmp_path / "p", **change)
+        with pytest.raises(AssetError) as caught:
+            await forge.publish(folder)
+        assert caught.value.file == file
+        assert says in str(caught.value)
+        assert str(caught.value).count(f"{file}:") <= 1
+        assert await runtime.hub.releases() == ()
+
+
+async def test_a_check_lists_every_problem_at_once(tmp_path: Path) -> None:
+    async with forge_at(tmp_path) as (forge, _):
+        folder = write_package(tmp_path / "p", code="x = 1\n", manifest_more="\n[permissions]\nhosts = ['a']\ntools = ['b']\n")
+        (folder / "card.toml").unlink()
+        found = await forge.check(folder)
+        assert not found.publishes
+        assert len(found.problems) == 4
+        assert any("card.toml is missing" in problem.message for problem in found.problems)
+
+
+async def test_code_that_hangs_on_import_does_not_hang_the_forge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import msgspec
+
+    from hephaestus.forge import examine
+
+    monkeypatch.setattr(examine, "_LIMITS", msgspec.structs.replace(examine._LIMITS, wall_ms=1500))
+    async with forge_at(tmp_path) as (forge, _):
+        folder = write_package(tmp_path / "p", code="import threading\nthreading.Event().wait()\n")
+        found = await forge.check(folder)
+        assert any("longer than" in problem.message for problem in found.problems)
+
+
+async def test_importing_a_package_reaches_nothing_of_the_host(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("host")
+    code = f"""
+found = None
+try:
+    found = open({str(secret)!r}).read()
+except OSError:
+    pass
+assert found is None, "the host's file was read"
+def run(task):
+    return {{"text": "x"}}
+"""
+    async with forge_at(tmp_path) as (forge, _):
+        found = await forge.check(write_package(tmp_path / "p", code=code))
+        assert found.problems == ()
+
+
+async def test_a_symlink_in_a_package_is_refused(tmp_path: Path) -> None:
+    folder = write_package(tmp_path / "p")
+    (folder / "src" / "link.py").symlink_to("/etc/passwd")
+    async with forge_at(tmp_path) as (forge, _):
+        with pytest.raises(AssetError, match=r"src/link\.py"):
+            await forge.publish(folder)
+
+
+async def test_a_folder_of_knowledge_becomes_passages_that_the_digest_covers(tmp_path: Path) -> None:
+    more = "\n[[knowledge]]\nkind = 'folder'\npath = 'texts'\n"
+    one = {"texts/a.md": "# Anvils\n\nAn anvil weighs 80 kilograms and is made of steel.\n"}
+    two = {"texts/a.md": "# Anvils\n\nAn anvil weighs 90 kilograms and is made of steel.\n"}
+    async with forge_at(tmp_path) as (forge, runtime):
+        release = await forge.publish(write_package(tmp_path / "p", manifest_more=more, files=one))
+        other = await forge.publish(write_package(tmp_path / "q", manifest_more=more, files=two, version="1.0.1"))
+        passages = await runtime.passages(release)
+        assert passages is not None
+        assert len(passages) >= 1
+        assert release.digest != other.digest
+        hits = await runtime.search(release, "how heavy is an anvil? 80 kilograms")
+        assert "80 kilograms" in hits[0].text
+
+
+async def test_a_deploy_keeps_the_other_agents_and_replaces_older_versions(tmp_path: Path) -> None:
+    async with forge_at(tmp_path) as (forge, runtime):
+        one = await forge.publish(write_package(tmp_path / "a"))
+        two = await forge.publish(write_package(tmp_path / "b", name="other"))
+        newer = await forge.publish(write_package(tmp_path / "c", version="1.1.0"))
+        await forge.deploy("stable", [one])
+        await forge.deploy("stable", [two])
+        third = await forge.deploy("stable", ["echo@1.1.0"], why="newer")
+        assert set(third.releases) == {newer.digest, two.digest}
+        router = await runtime.router("stable")
+        assert router.route("echo").winner.release == "echo@1.1.0"  # type: ignore[union-attr]
+        back = await forge.rollback("stable")
+        assert set(back.releases) == {one.digest, two.digest}
+        assert (await runtime.router("stable")).route("echo").winner.release == "echo@1.0.0"  # type: ignore[union-attr]
+        alone = await forge.deploy("stable", [newer], only=True)
+        assert alone.releases == (newer.digest,)
+        assert [g.number for g in await runtime.hub.history("stable")] == [5, 4, 3, 2, 1]
+
+
+async def test_what_an_agent_may_call_is_deployed_with_it(tmp_path: Path) -> None:
+    chief = {"name": "chief", "role": "orchestrator", "manifest_more": '\n[agents]\necho = "^1"\n'}
+    async with forge_at(tmp_path) as (forge, _):
+        leader = await forge.publish(write_package(tmp_path / "a", **chief))
+        with pytest.raises(NotFound):
+            await forge.deploy("stable", [leader])
+        echo = await forge.publish(write_package(tmp_path / "b"))
+        generation = await forge.deploy("stable", [leader])
+        assert set(generation.releases) == {leader.digest, echo.digest}
+
+
+async def test_a_new_package_publishes_as_it_is(tmp_path: Path) -> None:
+    written = new_package(tmp_path / "word-counter")
+    assert "agent.toml" in written
+    async with forge_at(tmp_path) as (forge, _):
+        found = await forge.check(tmp_path / "word-counter")
+        assert found.problems == ()
+        release = await forge.publish(tmp_path / "word-counter")
+        assert release.name == "word-counter"
