@@ -184,6 +184,16 @@ async def test_a_closed_hub_says_so(tmp_path: Path) -> None:
         await hub.release("echo")
     with pytest.raises(HubError, match="closed"):
         await hub.publish(draft(version="2.0.0"))
+    with pytest.raises(HubError, match="closed"):
+        await hub.yank("echo")
+
+
+async def test_more_releases_than_are_kept_in_memory_are_all_read(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hephaestus.hub.store._CACHED", 2)
+    for number in range(4):
+        await hub.publish(draft(version=f"1.{number}.0", files={"n.txt": str(number)}))
+    for number in (*range(4), *range(4)):
+        assert await hub.read(f"echo@1.{number}.0", "n.txt") == str(number).encode()
 
 
 async def test_what_was_published_is_there_after_reopening(tmp_path: Path) -> None:

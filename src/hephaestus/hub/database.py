@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from hephaestus.errors import HubError, IntegrityError, StorageError
-from hephaestus.hub.layout import Layout, sync_folder, writing
+from hephaestus.hub.layout import Layout, sync_folder
 from hephaestus.hub.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Database:
             self._layout.create()
         try:
             # Two processes that make the same new hub at once must not both write its first page.
-            with writing(self._layout.folder), self._making(), self._explained(unless=_CANNOT_WRITE):
+            with self._making(), self._explained(unless=_CANNOT_WRITE):
                 connection = apsw.Connection(str(self._layout.catalogue))
                 connection.set_busy_timeout(BUSY_MS)
                 try:
@@ -112,11 +112,9 @@ class Database:
                 except BaseException:
                     connection.close()
                     raise
-        except (*_CANNOT_WRITE, StorageError) as error:
+        except (OSError, *_CANNOT_WRITE) as error:
             if existed:
                 return None
-            if isinstance(error, StorageError):
-                raise
             raise StorageError(f"no hub can be made in {self._layout.folder}: {error}") from error
         return connection
 
@@ -145,7 +143,10 @@ class Database:
         # With no write-ahead log beside it, the file is complete, and `immutable` lets SQLite read it where it cannot
         # even make its shared-memory file. With one, `immutable` would leave out what is in the log: acknowledged rows.
         log = self._layout.catalogue.with_name(self._layout.catalogue.name + "-wal")
-        complete = not log.exists() or log.stat().st_size == 0
+        try:
+            complete = log.stat().st_size == 0
+        except FileNotFoundError:
+            complete = True
         uri = self._layout.catalogue.absolute().as_uri() + ("?immutable=1" if complete else "?mode=ro")
         connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -34,9 +35,10 @@ class Store:
     """An open hub. :class:`hephaestus.hub.Hub` says what each method promises."""
 
     def __init__(self, folder: Path) -> None:
-        self.layout = Layout(folder)
+        self.layout = Layout(folder.absolute())
         self._database = Database(self.layout)
         self._stored: dict[Digest, artifact.Stored] = {}
+        self._caching = threading.Lock()
         self._verified: dict[Path, Stamp] = {}
 
     def close(self) -> None:
@@ -258,7 +260,8 @@ class Store:
             ]
             releases = catalogue.listed(connection, None)
             generations = [g for name in channels.channels(connection) for g in channels.history(connection, name)]
-        self._stored.clear()
+        with self._caching:
+            self._stored.clear()
         for release in releases:
             try:
                 artifact.read_tree(self.layout, self._load(release))
@@ -282,11 +285,14 @@ class Store:
             return _resolve(connection, release)
 
     def _load(self, release: Release) -> artifact.Stored:
-        if (known := self._stored.get(release.digest)) is None:
+        with self._caching:
+            known = self._stored.get(release.digest)
+        if known is None:
             known = artifact.load(self.layout, release.manifest, tree=release.digest, ref=release.ref)
-            while len(self._stored) >= _CACHED:
-                self._stored.pop(next(iter(self._stored)), None)
-            self._stored[release.digest] = known
+            with self._caching:
+                while len(self._stored) >= _CACHED:
+                    del self._stored[next(iter(self._stored))]
+                self._stored[release.digest] = known
         return known
 
     def _unchanged(self, path: Path) -> bool:

@@ -28,6 +28,7 @@ MAX_FILES = 20_000
 MAX_BYTES = 512 << 20
 MAX_FOLDERS = 20_000
 
+_TOP_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK, opening a FIFO that took a file's place would wait for a writer for ever.
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -99,16 +100,18 @@ class Tree(msgspec.Struct, frozen=True, dict=True):
             AssetError: For the first entry that is not a regular file or folder, has a name that is not allowed, has
                 more than one hard link or cannot be read; and where the limits are passed.
         """
-        return cls.of(_Reader(skip_ignored=True).read(folder))
+        return cls.of(_Reader(skip_ignored=True).read(folder, _TOP_FLAGS))
 
     @classmethod
     def read_exactly(cls, folder: Path) -> Self:
-        """Read a folder that should hold a release and nothing else; what :meth:`read` leaves out is an error here.
+        """Read a folder that should be a release and hold nothing else.
+
+        What :meth:`read` leaves out is an error here, and so is a link in the place of the folder.
 
         Raises:
             AssetError: As for :meth:`read`.
         """
-        return cls.of(_Reader(skip_ignored=False).read(folder))
+        return cls.of(_Reader(skip_ignored=False).read(folder, _FOLDER_FLAGS))
 
     def get(self, path: str) -> bytes | None:
         """The bytes of one file, or None if there is none of that path."""
@@ -185,9 +188,9 @@ class _Reader:
         self._folders = 0
         self._bytes = 0
 
-    def read(self, folder: Path) -> Iterator[File]:
+    def read(self, folder: Path, flags: int) -> Iterator[File]:
         try:
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            descriptor = os.open(folder, flags)
         except OSError as error:
             raise AssetError(f"not a folder that can be read: {error.strerror}", file=str(folder)) from error
         try:

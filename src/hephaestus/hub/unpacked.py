@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 Stamp = tuple[tuple[str, int, int, int, int], ...]
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK = 1 << 20
+_ATTEMPTS = 3
 
 
 def matches(folder: Path, digest: Digest) -> bool:
@@ -136,14 +138,19 @@ def _write(folder: Path, tree: Tree) -> None:
 
 def _replace(temporary: Path, target: Path, digest: Digest) -> None:
     """Give the folder its name. Another process may have been faster, with the same bytes."""
-    try:
-        os.rename(temporary, target)
-    except OSError:
+    aside = temporary.with_name(temporary.name + "-damaged")
+    for attempt in range(_ATTEMPTS):
+        try:
+            os.rename(temporary, target)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR) or attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            return
         if matches(target, digest):
             return
-        aside = temporary.with_name(temporary.name + "-damaged")
-        os.rename(target, aside)
-        os.rename(temporary, target)
+        with suppress(FileNotFoundError):  # another process may be replacing it too
+            os.rename(target, aside)
         remove(aside)
 
 
