@@ -261,7 +261,7 @@ async def test_a_package_without_any_check_is_refused_before_it_runs(tmp_path: P
         assert force.disposal is not None
         assert force.disposal.children == 0
         # A check of the caller is enough.
-        own = CheckSpec(id="own", kind="regex", about="holds BARE", params={"at": "/text", "must": "BARE"})
+        own = CheckSpec(id="own", kind="regex", about="holds BARE", params={"select": "/text", "must": "BARE"})
         async with TaskForce(runtime, decision, checks=[own]) as force:
             outcome = await force.run()
         assert isinstance(outcome, Verified), outcome
