@@ -116,7 +116,7 @@ def _compile(origin: Origin, spec: CheckSpec, files: Files) -> tuple[Check, Comp
     try:
         ready = kind.compile(params, files)
         plain = canonical.decode(canonical.encode(params))
-    except ValueError as error:
+    except Exception as error:  # a package's schema or pattern may break a compiler in ways of its own
         raise ChecksRefused(f"{where}: {error}") from error
     return (
         Check(

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from hephaestus import canonical
+from hephaestus.stormbreaker import patterns
 from hephaestus.stormbreaker.kind import (
     Compiled,
     DataCheck,
@@ -19,6 +20,7 @@ from hephaestus.stormbreaker.kind import (
     observe,
     release_file,
 )
+from hephaestus.stormbreaker.kinds.schema_cost import cost_per_value, tables, values
 from hephaestus.stormbreaker.pointer import join
 from hephaestus.stormbreaker.result import MAX_DETAILS, Detail, detail
 
@@ -26,12 +28,18 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 MAX_SCHEMA = 256 * 1024
 """Bytes of a schema file."""
 
-MAX_ERRORS_WORK = 1 << 28
+MAX_ERRORS_WORK = 1 << 27
 """Bytes of artefact times bytes of schema up to which every error is listed; above it, only the first.
 
 jsonschema-rs makes all errors before it hands out one, and each repeats part of the schema: a million wrong items took
 over five seconds with the interpreter lock held, while the first error took half a millisecond.
 """
+
+MAX_PATTERN = 64 * 1024
+"""Bytes of one compiled pattern of a schema."""
+
+MAX_WORK = 1 << 30
+"""Values of an artefact times the cost of one; an artefact with more fails unseen."""
 
 _CANARIES: tuple[Any, ...] = (None, True, 0, "", "text", [], [None], {}, {"": None})
 
@@ -53,14 +61,17 @@ def _compile(params: SchemaParams, files: Files) -> Compiled:
         schema = canonical.parse_json(data)
     except ValueError as error:
         raise ValueError(f"`{params.schema}` is not JSON: {error}") from error
-    if isinstance(schema, dict) and schema.get("$schema", DRAFT).rstrip("#") != DRAFT:
+    if isinstance(schema, dict) and schema.get("$schema", DRAFT) not in (DRAFT, DRAFT + "#"):
         raise ValueError(f"`{params.schema}`: `$schema` must be {DRAFT}, or be left out")
     try:
+        # Before anything of the library sees it: what has no bound must not even be compiled.
+        cost = cost_per_value(schema)
+        instructions = _instructions(schema)
         validator = jsonschema_rs.Draft202012Validator(
             schema,
             validate_formats=params.formats,
             # The default engine backtracks; this one is linear in the text and has no look-around.
-            pattern_options=jsonschema_rs.RegexOptions(),
+            pattern_options=jsonschema_rs.RegexOptions(size_limit=MAX_PATTERN),
             retriever=_no_retrieval,
             mask="this value",
         )
@@ -74,10 +85,20 @@ def _compile(params: SchemaParams, files: Files) -> Compiled:
         )
 
     def look(subject: Subject) -> Observation:
+        # The shortest values take two bytes with their comma, so most artefacts need no counting.
+        if cost * (len(subject.artefact) // 2 + 1) > MAX_WORK and cost * (count := _count(subject.value)) > MAX_WORK:
+            wanted = f"at most {MAX_WORK // cost} values, at {cost} evaluations of `{params.schema}` each"
+            return observe(1, [detail(wanted, f"{count} values")])
+        if cost * instructions * len(subject.artefact) > patterns.MAX_WORK:
+            most = patterns.MAX_WORK // (cost * instructions)
+            wanted = f"at most {most} bytes, for the patterns of `{params.schema}`"
+            return observe(1, [detail(wanted, f"{len(subject.artefact)} bytes")])
         if validator.is_valid(subject.value):
             return Observation(inspected=1)
         if len(subject.artefact) * len(data) <= MAX_ERRORS_WORK:
-            return observe(1, itertools.islice(map(_problem, validator.iter_errors(subject.value)), MAX_DETAILS))
+            errors = list(validator.iter_errors(subject.value))
+            details = tuple(_problem(error) for error in errors[:MAX_DETAILS])
+            return Observation(inspected=1, details=details, problems=len(errors))
         try:
             validator.validate(subject.value)
         except jsonschema_rs.ValidationError as error:
@@ -104,6 +125,30 @@ def _short(value: Any) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return f"the number {str(value)[:100]}"
     return {None: "null", True: "true", False: "false"}.get(value, "a value")
+
+
+def _instructions(schema: Any) -> int:
+    """The size of the largest pattern of a schema; 0 where it has none."""
+    largest = 0
+    for table in tables(schema):
+        named = table.get("patternProperties")
+        for pattern in (table.get("pattern"), *(named if isinstance(named, dict) else ())):
+            if isinstance(pattern, str):
+                largest = max(largest, _instructions_of(pattern))
+    return largest
+
+
+def _instructions_of(pattern: str) -> int:
+    try:
+        return int(patterns.compile_pattern(pattern).programsize)
+    except ValueError:
+        # The validator's own syntax differs a little from re2's; then it is the most that fits there.
+        return MAX_PATTERN // 32
+
+
+def _count(document: Any) -> int:
+    """How many values a document has."""
+    return sum(1 for _ in values(document))
 
 
 def _no_retrieval(uri: str) -> Any:

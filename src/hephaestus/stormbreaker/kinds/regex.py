@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from hephaestus.stormbreaker.kind import Compiled, DataCheck, Files, Kind, Observation, Params, Subject, observe
+from hephaestus.stormbreaker.patterns import MAX_WORK, compile_pattern
 from hephaestus.stormbreaker.pointer import MAX_SELECTED, Pointer, Selected, TooMany, join
 from hephaestus.stormbreaker.result import Detail, detail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-MAX_MEMORY = 8 << 20
-"""Bytes that re2 may use for one pattern; a pattern that needs more does not compile."""
 
 Pattern = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 
@@ -75,15 +73,19 @@ def _compile(params: RegexParams, files: Files) -> Compiled:  # noqa: ARG001 - t
         raise ValueError("a regex check has `must`, `must_not` or both")
     patterns = _Patterns(
         params,
-        must=None if params.must is None else _pattern("must", params.must),
-        must_not=None if params.must_not is None else _pattern("must_not", params.must_not),
+        must=_pattern("must", params.must),
+        must_not=_pattern("must_not", params.must_not),
     )
     if patterns.must is not None and all(patterns.must.search(text) for text in _CANARIES):
         raise ValueError(f"`must`: {params.must!r} matches every text, so it proves nothing")
     pointer = None if params.select is None else Pointer.parse(params.select)
+    instructions = sum(p.programsize for p in (patterns.must, patterns.must_not) if p is not None)
     place = params.select or ""
 
     def look(subject: Subject) -> Observation:
+        if instructions * len(subject.artefact) > MAX_WORK:
+            wanted = f"at most {MAX_WORK // instructions} bytes, for patterns of this size"
+            return observe(1, [detail(wanted, f"{len(subject.artefact)} bytes")])
         try:
             texts = list(_texts(subject.value)) if pointer is None else pointer.select(subject.value)
         except TooMany as error:
@@ -95,21 +97,13 @@ def _compile(params: RegexParams, files: Files) -> Compiled:  # noqa: ARG001 - t
     return Compiled(check=DataCheck(look))
 
 
-def _pattern(name: str, pattern: str) -> Any:
-    import re2
-
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = MAX_MEMORY
+def _pattern(name: str, pattern: str | None) -> Any:
+    if pattern is None:
+        return None
     try:
-        return re2.compile(pattern, options)
-    except re2.error as error:
-        reason = error.args[0] if error.args else error
-        said = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
-        raise ValueError(
-            f"`{name}`: {pattern!r} is not a pattern of re2 ({said}); look-around, back-references and"
-            " repetitions over 1000 do not exist there"
-        ) from error
+        return compile_pattern(pattern)
+    except ValueError as error:
+        raise ValueError(f"`{name}`: {error}") from error
 
 
 def _texts(document: Any) -> Iterator[Selected]:
