@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from tests.support.packages import VAGUE_BRIEF, write_package
 
 from hephaestus.errors import AlreadyPublished, AssetError, BriefRefused, NotFound
 from hephaestus.forge import Forge, new_package
 from hephaestus.interview import Report
 from hephaestus.runtime import Runtime
-from tests.support.packages import VAGUE_BRIEF, write_package
 
 pytestmark = [
     pytest.mark.anyio,
@@ -100,7 +100,9 @@ async def test_a_package_that_cannot_run_is_not_published(tmp_path: Path, change
 
 async def test_a_check_lists_every_problem_at_once(tmp_path: Path) -> None:
     async with forge_at(tmp_path) as (forge, _):
-        folder = write_package(tmp_path / "p", code="x = 1\n", manifest_more="\n[permissions]\nhosts = ['a']\ntools = ['b']\n")
+        folder = write_package(
+            tmp_path / "p", code="x = 1\n", manifest_more="\n[permissions]\nhosts = ['a']\ntools = ['b']\n"
+        )
         (folder / "card.toml").unlink()
         found = await forge.check(folder)
         assert not found.publishes
@@ -108,7 +110,9 @@ async def test_a_check_lists_every_problem_at_once(tmp_path: Path) -> None:
         assert any("card.toml is missing" in problem.message for problem in found.problems)
 
 
-async def test_code_that_hangs_on_import_does_not_hang_the_forge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_code_that_hangs_on_import_does_not_hang_the_forge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import msgspec
 
     from hephaestus.forge import examine

@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 
 import pytest
+from tests.support.fake_model import FakeModel, ollama, openai
 
 from hephaestus.errors import UsageError
 from hephaestus.runtime.config import ModelEndpoint
 from hephaestus.runtime.model import MAX_ANSWER, ChatMessage, ModelClient, ModelError, Prompt
-from tests.support.fake_model import FakeModel, ollama, openai
 
 pytestmark = pytest.mark.anyio
 PROMPT = Prompt(messages=(ChatMessage("user", "say hello"),), max_tokens=16)
@@ -67,16 +67,14 @@ async def test_an_outage_that_passes_is_tried_again() -> None:
 
 
 async def test_an_outage_that_stays_ends_after_the_tries_allowed() -> None:
-    with FakeModel(lambda path, body: (503, b"busy")) as server:
-        with pytest.raises(ModelError, match="503"):
-            await complete(server.root + "/v1", attempts=2)
+    with FakeModel(lambda path, body: (503, b"busy")) as server, pytest.raises(ModelError, match="503"):
+        await complete(server.root + "/v1", attempts=2)
     assert len(server.seen) == 2
 
 
 async def test_a_refusal_is_not_tried_again() -> None:
-    with FakeModel(lambda path, body: (401, b"no key")) as server:
-        with pytest.raises(ModelError, match="401"):
-            await complete(server.root + "/v1", attempts=3)
+    with FakeModel(lambda path, body: (401, b"no key")) as server, pytest.raises(ModelError, match="401"):
+        await complete(server.root + "/v1", attempts=3)
     assert len(server.seen) == 1
 
 

@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.packages import write_package
+
 from hephaestus.forge import Forge
 from hephaestus.routing import Router
 from hephaestus.runtime import Config, Runtime
 from hephaestus.stormbreaker import Outcome
 from hephaestus.taskforce import TaskForce
-from tests.support.packages import write_package
 
 
 class Deployed:
@@ -34,9 +35,7 @@ class Deployed:
 
 
 @asynccontextmanager
-async def deployed(
-    tmp_path: Path, *packages: dict[str, Any], config: Config | None = None
-) -> AsyncIterator[Deployed]:
+async def deployed(tmp_path: Path, *packages: dict[str, Any], config: Config | None = None) -> AsyncIterator[Deployed]:
     """Publish packages (each the arguments of ``write_package``) and deploy them to ``stable``."""
     async with Runtime.open(tmp_path / "home", config=config) as runtime:
         forge = Forge(runtime)

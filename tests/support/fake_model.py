@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 
 Answer = tuple[int, bytes]
 
@@ -48,7 +48,7 @@ class FakeModel:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self.root = f"http://127.0.0.1:{self._server.server_port}"
 
-    def __enter__(self) -> FakeModel:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

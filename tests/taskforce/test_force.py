@@ -8,19 +8,19 @@ from pathlib import Path
 
 import anyio
 import pytest
+from tests.support.deployed import deployed
+from tests.support.fake_model import FakeModel, openai
+from tests.support.packages import package_files
 
+import hephaestus.receipts as receipts
 from hephaestus import canonical
 from hephaestus.assets import CheckSpec, parse_manifest
 from hephaestus.errors import UsageError
 from hephaestus.forge import Forge
 from hephaestus.hub import ReleaseDraft, Tree
-import hephaestus.receipts as receipts
 from hephaestus.runtime import Config, ModelEndpoint, Runtime
 from hephaestus.stormbreaker import Interrupted, Refused, Undecided, Verified, verify_certificate
 from hephaestus.taskforce import TaskForce, explain
-from tests.support.deployed import deployed
-from tests.support.fake_model import FakeModel, openai
-from tests.support.packages import package_files
 
 pytestmark = [
     pytest.mark.anyio,
@@ -165,7 +165,11 @@ async def test_a_refusal_carries_the_candidate_only_when_asked_for_by_name(tmp_p
         ("import threading\ndef run(task):\n    threading.Event().wait()\n", "budget", "longer than"),
         ("def run(task):\n    return object()\n", None, ""),
         ("def run(task):\n    return task.tool('shell', {})\n", "tool", "no tool"),
-        ("import sys\ndef run(task):\n    sys.setrecursionlimit(10**9)\n    return eval('['*10**6)\n", "agent_code", ""),
+        (
+            "import sys\ndef run(task):\n    sys.setrecursionlimit(10**9)\n    return eval('['*10**6)\n",
+            "agent_code",
+            "",
+        ),
     ],
     ids=["raises", "exits", "crashes", "hangs", "no-json", "no-such-tool", "bomb"],
 )
@@ -311,7 +315,9 @@ async def test_a_model_is_reached_through_the_host_and_both_sides_are_written_do
             assert outcome.value == {"text": "from the model"}
             exchanges = await here.runtime.journal.entries(run=force.run_id, kind="exchange")
             said = [await here.runtime.journal.secrets(entry) for entry in exchanges]
-            assert any(b"from the model" in one["answer"] and b"echo something" in one["request"] for one in said if one)
+            assert any(
+                b"from the model" in one["answer"] and b"echo something" in one["request"] for one in said if one
+            )
 
 
 async def test_a_model_outage_is_not_the_agents_fault_and_costs_no_attempt(tmp_path: Path) -> None:
@@ -324,7 +330,9 @@ async def test_a_model_outage_is_not_the_agents_fault_and_costs_no_attempt(tmp_p
 
 
 async def test_an_agent_cannot_blame_a_model_that_it_never_asked(tmp_path: Path) -> None:
-    code = "from hephaestus_runner.sdk import ModelFailed\ndef run(task):\n    raise ModelFailed('down', cause='model')\n"
+    code = (
+        "from hephaestus_runner.sdk import ModelFailed\ndef run(task):\n    raise ModelFailed('down', cause='model')\n"
+    )
     async with deployed(tmp_path, {"code": code, "manifest_more": MODEL}) as here:
         outcome, _ = await here.run("echo")
         assert isinstance(outcome, Undecided)
