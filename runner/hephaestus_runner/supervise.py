@@ -57,7 +57,7 @@ def run(config: Config, body: Callable[[dict[str, str]], None]) -> NoReturn:
     child = os.fork()
     if child == 0:
         _child(config, features, body)
-    for descriptor in (config.reader, config.writer, *config.keep):
+    for descriptor in (config.reader, config.writer):
         os.close(descriptor)
     # The host reads the end of the child's output when the child is gone, not when this process is.
     null = os.open(os.devnull, os.O_RDWR)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hephaestus_runner.adapters import python
 from hephaestus_runner.roles import agent
-from hephaestus_runner.sdk import Task
+from hephaestus_runner.sdk import RequestFailed, Task
+from hephaestus_runner.work import WorkFailed
 
 if TYPE_CHECKING:
     from hephaestus_runner.channel import Channel
@@ -24,5 +24,12 @@ def run(channel: Channel, start: Start, config: Config, place: Places) -> bytes:
         return agent.run(channel, start, config, place)
     from hephaestus_runner.orchestrator import direct
 
-    python.call("the built-in orchestrator", direct, Task(channel, start, place))
+    try:
+        direct(Task(channel, start, place))
+    except RequestFailed as error:
+        raise WorkFailed(error.cause, error.message) from error
+    except (KeyError, TypeError) as error:
+        raise WorkFailed(
+            "orchestration", f"the plan is not one that the built-in orchestrator knows: {error!r}"
+        ) from error
     return b"null"

@@ -78,6 +78,7 @@ def spawn(spec: LaunchSpec, runs: Path) -> Spawned:
     for what, path in (("package", spec.package), ("shard", spec.shard), ("exchange", spec.exchange)):
         if path is not None and not path.exists():
             raise UsageError(f"{what} {path} does not exist")
+    _check_readable(spec)
     if spec.policy.level != "none" and not hasattr(os, "pidfd_open"):
         raise IsolationUnavailable(
             f"level {spec.policy.level} needs Linux", hint="name the level none to run without confinement"
@@ -115,6 +116,18 @@ def spawn(spec: LaunchSpec, runs: Path) -> Spawned:
         near.setblocking(False)
         undo.pop_all()
     return Spawned(process, folder, uid, reader, writer, near, stdout, stderr)
+
+
+def _check_readable(spec: LaunchSpec) -> None:
+    """A child that root starts becomes somebody else, and must still be able to read what it is given."""
+    if spec.policy.level == "none" or os.geteuid() != 0:
+        return
+    for what, path, needed in (("package", spec.package, 0o005), ("shard", spec.shard, 0o004)):
+        if path is not None and path.stat().st_mode & needed != needed:
+            raise UsageError(
+                f"{what} {path} can be read by its owner only, and the child will be another user",
+                hint=f"chmod -R o+rX {path}",
+            )
 
 
 def _command() -> list[str]:
