@@ -273,7 +273,7 @@ async def test_closed_it_is_one_file_that_others_cannot_read(path: Path) -> None
     assert os.stat(path).st_mode & 0o777 == 0o600
 
 
-# --- secrets -------------------------------------------------------------------------------------------------------
+# --- secrets --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [0, 5, vault.INLINE, vault.INLINE + 1, 300_000])
@@ -385,7 +385,7 @@ async def test_a_secret_that_is_gone_or_changed_is_never_answered_with_less(path
             await journal.secrets(three)
 
 
-# --- ledger and tape --------------------------------------------------------------------------------------------------
+# --- ledger and tape ------------------------------------------------------------------------------
 
 
 async def test_a_step_is_begun_once_and_done_once(path: Path) -> None:
@@ -435,7 +435,7 @@ async def test_exchanges_are_indexed_by_instance_and_ordinal(path: Path) -> None
             await journal.append(exchange(2))
 
 
-# --- heads -----------------------------------------------------------------------------------------------------------
+# --- heads ----------------------------------------------------------------------------------------
 
 
 class _Signer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from hephaestus.seals import Signer
 
 T = TypeVar("T")
+
+ERASED: Final = {"event": "erased"}
+"""Body of the `event` entry that says that a run's secrets were destroyed on purpose."""
 
 
 class Journal:
@@ -163,7 +166,7 @@ class Journal:
             NotFound: If the journal has no entry of that run.
             StorageError: If another process reads the journal all the time, so that its log keeps the key.
         """
-        body = envelope.check_draft(Draft("event", run, {"event": "erased"}))
+        body = envelope.check_draft(Draft("event", run, dict(ERASED)))
 
         def destroy(page: Page) -> list[bytes]:
             if not database.rows(page.connection, "SELECT 1 FROM entry WHERE run = ? LIMIT 1", (run,)):
@@ -180,7 +183,7 @@ class Journal:
                 (run, page.at),
             )
             if row is None or row[0] is None:
-                store.write_entry(page, Draft("event", run, {"event": "erased"}), body)
+                store.write_entry(page, Draft("event", run, dict(ERASED)), body)
             return [digest for (digest,) in blobs]
 
         blobs = await self._submit(destroy)

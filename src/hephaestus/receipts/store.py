@@ -194,11 +194,28 @@ def read_secrets(connection: apsw.Connection, blobs: vault.Blobs, entry: Entry) 
     for name, commit in entry.secrets.items():
         if name not in found:
             raise IntegrityError(f"journal entry {entry.seq}: the ciphertext of secret {name!r} is missing")
-        place, sealed = found[name]
-        if place == "blob":
-            sealed = blobs.get(sealed)
-        opened[name] = vault.unseal(key, commit, name, sealed)
+        opened[name] = open_secret(key, commit, name, found[name], blobs=blobs)
     return opened
+
+
+def open_secret(key: bytes, commit: Commitment, name: str, stored: tuple[str, bytes], *, blobs: vault.Blobs) -> bytes:
+    """Decrypt one secret from where it lies.
+
+    Args:
+        key: The run's.
+        commit: What the entry says of the secret.
+        name: The secret's.
+        stored: Place (``row`` or ``blob``), and the ciphertext or the raw digest of the blob.
+        blobs: Where blobs lie.
+
+    Raises:
+        IntegrityError: If it is missing or not the one that the entry commits to.
+        StorageError: If a blob cannot be read.
+    """
+    place, sealed = stored
+    if place not in {"row", "blob"}:
+        raise IntegrityError(f"secret {name!r} lies in a place that the journal does not know: {place!r}")
+    return vault.unseal(key, commit, name, blobs.get(sealed) if place == "blob" else sealed)
 
 
 def _encrypt(page: Page, draft: Draft) -> tuple[dict[str, Commitment], dict[str, bytes]]:
