@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 import msgspec
 
-from hephaestus.errors import BriefRefused, NotFound
+from hephaestus.errors import BriefRefused, IntegrityError, NotFound
 from hephaestus.forge import Forge
-from hephaestus.receipts.verify import verify_journal
+from hephaestus.receipts.verify import Verification, verify_journal
 from hephaestus.routing import Routed, render
-from hephaestus.stormbreaker import Refused, Verified
+from hephaestus.stormbreaker import Outcome, Verified, verify_certificate
 from hephaestus.taskforce import Disposal, TaskForce
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from hephaestus.interview import Report
     from hephaestus.runtime import Runtime
-    from hephaestus.stormbreaker import Outcome
+    from hephaestus.stormbreaker import Certificate
 
 CHANNEL = "stable"
 GOOD = ("stdlib-guide", "careless-guide")
@@ -71,23 +71,21 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     request: str
     agent: str
-    outcome: dict[str, Any]
-    certificate: dict[str, Any] | None
+    outcome: Outcome
+    attempts: int
+    certified: bool  # whether the certificate's seal holds for the exact bytes that were submitted
     disposal: Disposal
 
 
 class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it."""
+    """All of it. The last run is the one that is sent back at least once."""
 
+    isolation: Level
     builds: tuple[Build, ...]
     decisions: tuple[Decided, ...]
     runs: tuple[Run, ...]
-    outcome: dict[str, Any]  # of the last run, which is sent back at least once
-    certificate: dict[str, Any] | None
-    disposal: Disposal
-    receipts: str  # the journal
-    receipts_verified: bool
-    exit_code: int
+    journal: str  # where the receipts lie
+    verification: Verification  # of the whole journal
 
 
 def examples_folder() -> Path:
@@ -159,23 +157,18 @@ async def demonstrate(
         )
         async with force:
             outcome = await force.run()
-        assert force.disposal is not None
-        runs.append(_run(force, request, outcome, runtime_agent=_agent(router.route(request))))
+        runs.append(await _run(runtime, force, request, outcome))
         show(runs[-1])
 
     keys = await runtime.seal_keys()
     verification = await anyio.to_thread.run_sync(lambda: verify_journal(runtime.journal_path, keys=keys))
-    last = runs[-1]
     return DemoReport(
+        isolation=runtime.config.level,
         builds=tuple(builds),
         decisions=tuple(decisions),
         runs=tuple(runs),
-        outcome=last.outcome,
-        certificate=last.certificate,
-        disposal=last.disposal,
-        receipts=str(runtime.journal_path),
-        receipts_verified=verification.ok,
-        exit_code=outcome.exit_code,
+        journal=str(runtime.journal_path),
+        verification=verification,
     )
 
 
@@ -212,27 +205,29 @@ def vetoes(decision: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(match.trigger for c in candidates for match in c.vetoes))
 
 
-def _agent(decision: Any) -> str:
-    return decision.winner.agent if isinstance(decision, Routed) else ""
-
-
-def _run(force: TaskForce, request: str, outcome: Outcome, *, runtime_agent: str) -> Run:
-    told: dict[str, Any] = {"kind": outcome.kind, "attempts": force.attempts, "exit_code": outcome.exit_code}
-    certificate = None
-    match outcome:
-        case Verified(value=value):
-            told["value"] = value
-            certificate = {**msgspec.to_builtins(outcome.certificate), "verified": True}
-        case Refused(findings=findings):
-            told |= {"cause": outcome.cause, "findings": msgspec.to_builtins(findings)}
-        case _:
-            told |= {"cause": outcome.cause, "message": getattr(outcome, "message", "")}
+async def _run(runtime: Runtime, force: TaskForce, request: str, outcome: Outcome) -> Run:
     assert force.disposal is not None
+    (decided,) = await runtime.journal.entries(run=force.run_id, kind="decision")
+    certified = isinstance(outcome, Verified) and await _verifies(runtime, force.run_id, outcome.certificate)
     return Run(
         run=force.run_id,
         request=request,
-        agent=runtime_agent,
-        outcome=told,
-        certificate=certificate,
+        agent=(decided.value.get("winner") or {}).get("agent", ""),
+        outcome=outcome,
+        attempts=force.attempts,
+        certified=certified,
         disposal=force.disposal,
     )
+
+
+async def _verifies(runtime: Runtime, run: str, certificate: Certificate) -> bool:
+    """Whether the seal holds for the exact bytes that were submitted last."""
+    attempt = (await runtime.journal.entries(run=run, kind="attempt"))[-1]
+    kept = await runtime.journal.secrets(attempt)
+    if kept is None:
+        return False
+    try:
+        verify_certificate(certificate, await runtime.seal_keys(), run=run, artefact=kept["artefact"])
+    except IntegrityError:
+        return False
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from hephaestus.errors import KnowledgeError
@@ -22,13 +23,19 @@ def gather(sources: Iterable[KnowledgeSource], tree: Tree) -> bytes:
     """
     passages: dict[str, Passage] = {}
     for source in sources:
-        found = python_docs() if source.kind == "python-docs" else _folder(source, tree)
+        found = _documentation() if source.kind == "python-docs" else _folder(source, tree)
         if not found:
             raise KnowledgeError(f"[[knowledge]] kind {source.kind!r} {source.path or ''} yields no passage")
         for passage in found:
             if passages.setdefault(passage.id, passage) != passage:
                 raise KnowledgeError(f"two knowledge sources yield a passage {passage.id!r} with different text")
     return encode_passages(passages.values())
+
+
+@functools.cache
+def _documentation() -> tuple[Passage, ...]:
+    """The interpreter's documentation does not change while it runs, and rendering it takes seconds."""
+    return tuple(python_docs())
 
 
 def _folder(source: KnowledgeSource, tree: Tree) -> list[Passage]:
