@@ -24,7 +24,8 @@ def direct(task: Task) -> None:
     """
     plan = task.input["plan"]
     work = {"request": task.input["request"], "context": task.input["context"]}
-    attempt, feedback = 1, []
+    attempt = 1
+    feedback: list[dict[str, str]] = []
     while True:
         value = task.call(
             plan["agent"], {**work, "attempt": attempt, "feedback": feedback}, deadline_ms=plan["deadline_ms"]

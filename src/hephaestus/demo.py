@@ -18,6 +18,7 @@ from hephaestus.receipts.verify import Verification, verify_journal
 from hephaestus.routing import Routed, render
 from hephaestus.stormbreaker import Outcome, Verified, verify_certificate
 from hephaestus.taskforce import Disposal, TaskForce
+from hephaestus_runner.protocol import Level
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
 NOUNS = (
-    "package", "interview", "channel", "hub", "route", "run", "receipts", "knowledge", "certificate", "doctor",
+    "demo", "package", "interview", "channel", "hub", "route", "run", "receipts", "knowledge", "certificate", "doctor",
 )  # fmt: skip
 """The modules that add verbs, in the order of help."""
 

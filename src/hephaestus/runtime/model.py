@@ -131,7 +131,7 @@ class ModelClient:
             raise UsageError(f"{url!r} is not a URL: {error}") from error
         except httpx.TransportError as error:
             raise _Unavailable(
-                f"the model at {self._base} cannot be reached: {error or type(error).__name__}",
+                f"the model at {self._base} cannot be reached: {str(error) or type(error).__name__}",
                 hint="is the server running, and is the URL right?",
             ) from error
         if status in (404, 405) and len(self._wires) > 1:
