@@ -34,7 +34,10 @@ class Match(msgspec.Struct, frozen=True):
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """One card's standing in a decision. The weights of ``matches`` add up to ``score``."""
+    """One card's standing in a decision.
+
+    The weights of ``matches`` add up to ``score``, except in a runner-up, which carries its score alone.
+    """
 
     agent: str
     release: str  # name@version
@@ -48,8 +51,9 @@ class Candidate(msgspec.Struct, frozen=True):
 class Gate(msgspec.Struct, frozen=True):
     """The comparisons that a decision came from, both sides of each, so that anyone can carry them out again.
 
-    The leading card claims the request if ``claim >= floor`` (tier ``examples``; a trigger claims by itself, and both
-    sides are 0). It is ahead of the next one that claims it if ``lead >= margin``.
+    The leading card claims the request if ``claim >= floor``, and is far enough ahead of the others if
+    ``lead >= margin``. In tier ``trigger`` the trigger is the claim, and claim and floor are 0; a single claim needs no
+    lead, and lead and margin are 0. ``router`` gives the formulas.
     """
 
     tier: Tier
@@ -67,7 +71,7 @@ class Routed(msgspec.Struct, frozen=True, kw_only=True):
     request: str
     table: Digest
     winner: Candidate
-    runners_up: tuple[Candidate, ...]  # best first, at most three
+    runners_up: tuple[Candidate, ...]  # best first, at most two
     vetoed: tuple[Candidate, ...]  # every card with a matching anti-trigger
     gate: Gate
 
@@ -79,7 +83,7 @@ class Ambiguous(msgspec.Struct, frozen=True, kw_only=True):
 
     request: str
     table: Digest
-    candidates: tuple[Candidate, ...]  # best first, two to five
+    candidates: tuple[Candidate, ...]  # best first, two or three
     clarify: str  # a question to the caller
     runners_up: tuple[Candidate, ...]
     vetoed: tuple[Candidate, ...]

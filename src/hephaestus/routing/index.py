@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from hephaestus.routing.decision import Match
+from hephaestus.routing.decision import Match, MatchKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -17,10 +17,17 @@ if TYPE_CHECKING:
 MAX_LANES = 1024
 _MIN_POSTINGS = 8  # shorter lists are added one by one, which takes less memory and no more time
 _LANE = 32
-_BIAS = 1 << (_LANE - 1)  # keeps every lane positive; weights are bounded so that no sum reaches it
+BIAS = 1 << (_LANE - 1)
+"""What is added to every score, so that no lane is negative; weights are bounded so that no sum reaches it."""
 
 Found = dict[int, list[Match]]
 """Card -> what matched for it."""
+
+Run = tuple[int, int, str]
+"""Start and end in words, and the words joined by spaces."""
+
+Postings = tuple[tuple[int, int], ...]
+"""(card, weight) pairs."""
 
 
 class Index:
@@ -30,38 +37,51 @@ class Index:
         cards = len(contents.cards)
         self._unseen = contents.unseen
         self._weights: list[dict[str, int]] = [{} for _ in range(cards)]
-        self._features: dict[str, tuple[int, int, tuple[tuple[int, int], ...]]] = {}
+        self._features: dict[str, tuple[int, int, Postings]] = {}
         for feature in contents.features:
             lanes, loose = _split(feature.postings, cards)
             self._features[feature.text] = (feature.potential, lanes, loose)
             for card, weight in feature.postings:
                 self._weights[card][feature.text] = weight
-        self._bias = sum(_BIAS << (_LANE * card) for card in range(cards))
+        self._bias = sum(BIAS << (_LANE * card) for card in range(cards))
         self._lanes = struct.Struct(f"<{cards}I")
         self._triggers = _by_text(contents.triggers)
         self._anti_triggers = _by_text(contents.anti_triggers)
-        self._trigger_lengths = _lengths(self._triggers)
-        self._anti_lengths = _lengths(self._anti_triggers)
+        self._known = frozenset((*self._triggers, *self._anti_triggers))
+        self._lengths = _lengths(self._known)
 
-    def triggers(self, found: Sequence[str]) -> Found:
-        """The triggers in a request. Each counts once for a card, and not inside a longer one of the same card."""
+    def phrases(self, found: Sequence[str]) -> list[Run]:
+        """The runs of words in a request that are triggers or anti-triggers, by start, longer ones first."""
+        lengths = self._lengths
+        if lengths.keys().isdisjoint(found):
+            return []
+        return [
+            (start, start + length, phrase)
+            for start, word in enumerate(found)
+            for length in lengths.get(word, ())
+            if start + length <= len(found) and (phrase := " ".join(found[start : start + length])) in self._known
+        ]
+
+    def triggers(self, runs: Iterable[Run]) -> Found:
+        """The triggers among some runs. Each counts once for a card, and not inside a longer one of the same card."""
         matches: Found = {}
         counted: set[tuple[int, str]] = set()
         covered: dict[int, int] = {}
-        for start, end, phrase in _phrases(found, self._trigger_lengths):
+        for start, end, phrase in runs:
             for card, weight in self._triggers.get(phrase, ()):
-                if end > covered.get(card, 0) and (card, phrase) not in counted:
+                if end <= covered.get(card, 0):
+                    continue
+                covered[card] = end
+                if (card, phrase) not in counted:
                     counted.add((card, phrase))
                     matches.setdefault(card, []).append(Match("trigger", phrase, weight, start, end))
-                if end > covered.get(card, 0):
-                    covered[card] = end
         return matches
 
-    def vetoes(self, found: Sequence[str]) -> Found:
-        """The anti-triggers in a request, each once for a card."""
+    def vetoes(self, runs: Iterable[Run]) -> Found:
+        """The anti-triggers among some runs, each once for a card."""
         matches: Found = {}
         counted: set[str] = set()
-        for start, end, phrase in _phrases(found, self._anti_lengths):
+        for start, end, phrase in runs:
             if phrase not in counted:
                 counted.add(phrase)
                 for card, _ in self._anti_triggers.get(phrase, ()):
@@ -69,20 +89,21 @@ class Index:
         return matches
 
     def scores(self, *features: Iterable[str]) -> tuple[list[int], int]:
-        """The sum of the weights of some features for every card, and the sum of their potentials."""
+        """For every card :data:`BIAS` plus the sum of the weights of some features; and the sum of their potentials."""
         potential = 0
         total = self._bias
-        scattered: list[tuple[tuple[int, int], ...]] = []
+        scattered: list[Postings] = []
         get = self._features.get
         unknown = (self._unseen, 0, ())
         for some in features:
             for feature in some:
                 worth, lanes, loose = get(feature, unknown)
                 potential += worth
-                total += lanes
                 if loose:
                     scattered.append(loose)
-        scores = [lane - _BIAS for lane in self._lanes.unpack(total.to_bytes(self._lanes.size, "little"))]
+                else:
+                    total += lanes
+        scores = [*self._lanes.unpack(total.to_bytes(self._lanes.size, "little"))]
         for loose in scattered:
             for card, weight in loose:
                 scores[card] += weight
@@ -91,28 +112,26 @@ class Index:
     def evidence(self, card: int, words: Mapping[str, int], pairs: Mapping[str, int], size: int) -> list[Match]:
         """What the features of a request of ``size`` words count for one card, the weightiest first."""
         weights = self._weights[card]
-        found = [Match("word", text, weights[text], at, at + 1) for text, at in words.items() if text in weights]
-        found += [
-            Match("pair", text, weights[text], max(at - 1, 0), min(at + 1, size))
+        rows: list[tuple[int, str, MatchKind, int, int]] = [
+            (-weights[text], text, "word", at, at + 1) for text, at in words.items() if text in weights
+        ]
+        rows += [
+            (-weights[text], text, "pair", max(at - 1, 0), min(at + 1, size))
             for text, at in pairs.items()
             if text in weights
         ]
-        found.sort(key=_weightiest)
-        return found
+        rows.sort()
+        return [Match(kind, text, -weight, start, end) for weight, text, kind, start, end in rows]
 
 
-def _weightiest(match: Match) -> tuple[int, str]:
-    return -match.weight, match.text
-
-
-def _split(postings: tuple[tuple[int, int], ...], cards: int) -> tuple[int, tuple[tuple[int, int], ...]]:
+def _split(postings: Postings, cards: int) -> tuple[int, Postings]:
     """Weights as lanes of one integer, or, where that does not pay, as they are."""
     if len(postings) < _MIN_POSTINGS or cards > MAX_LANES:
         return 0, postings
     return sum(weight << (_LANE * card) for card, weight in postings), ()
 
 
-def _by_text(phrases: tuple[Phrase, ...]) -> dict[str, tuple[tuple[int, int], ...]]:
+def _by_text(phrases: tuple[Phrase, ...]) -> dict[str, Postings]:
     return {phrase.text: phrase.postings for phrase in phrases}
 
 
@@ -122,12 +141,3 @@ def _lengths(phrases: Iterable[str]) -> dict[str, tuple[int, ...]]:
     for text in phrases:
         lengths.setdefault(text.partition(" ")[0], set()).add(text.count(" ") + 1)
     return {word: tuple(sorted(found, reverse=True)) for word, found in lengths.items()}
-
-
-def _phrases(found: Sequence[str], lengths: Mapping[str, tuple[int, ...]]) -> Iterable[tuple[int, int, str]]:
-    """Runs of words that may be phrases, as (start, end, text), by start, longer ones first."""
-    get = lengths.get
-    for start, word in enumerate(found):
-        for length in get(word, ()):
-            if start + length <= len(found):
-                yield start, start + length, " ".join(found[start : start + length])

@@ -156,7 +156,8 @@ def _tests(decision: Decision) -> list[str]:
 
 
 def _compare(left: int, right: int) -> str:
-    return f"{left} >= {right}, enough" if left >= right else f"{left} < {right}, not enough"
+    sign, word = (">=", "enough") if left >= right else ("<", "not enough")
+    return f"{left * 100 // right} % of what it takes, {word} ({left} {sign} {right})"
 
 
 def _short(digest: str) -> str:

@@ -27,14 +27,14 @@ from typing import TYPE_CHECKING
 
 from hephaestus.routing.decision import Ambiguous, Candidate, Decision, Gate, NoRoute, NoRouteReason, Routed, WhyNot
 from hephaestus.routing.features import pairs_at, words_at
-from hephaestus.routing.index import Found, Index
+from hephaestus.routing.index import BIAS, Found, Index
 from hephaestus.routing.table import LOG_BITS, WEIGHT_BITS, CardTable, TableCard
 from hephaestus.routing.text import check_request, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-LISTED = 4
+LISTED = 3
 """Cards that a decision lists at most, beside the vetoed ones."""
 
 Reasons = dict[int, WhyNot]
@@ -85,8 +85,9 @@ class _Question:
         self.size = len(found)
         self.words = words_at(found)
         self.pairs = pairs_at(found)
-        self.triggers: Found = index.triggers(found)
-        self.vetoes: Found = index.vetoes(found)
+        runs = index.phrases(found)
+        self.triggers: Found = index.triggers(runs) if runs else {}
+        self.vetoes: Found = index.vetoes(runs) if runs else {}
         self.scores, self.potential = index.scores(self.words, self.pairs)
 
     def decide(self) -> Decision:
@@ -107,42 +108,56 @@ class _Question:
         reasons: dict[int, WhyNot] = dict.fromkeys(claimants, "behind")
         if len(ranked) < LISTED:
             ranked += [card for card in self.best(LISTED) if card not in reasons][: LISTED - len(ranked)]
+        ranked = ranked[:LISTED]
         if lead >= margin:
-            return self.routed(ranked[:LISTED], reasons, vetoed, gate)
-        best = self.scores[ranked[0]]
-        equal = [card for card in claimants if best - self.scores[card] < margin]
-        return self.ambiguous(ranked[:LISTED], equal, reasons, vetoed, gate)
+            return self.routed(ranked, reasons, vetoed, gate)
+        close = [card for card in ranked if card in reasons and self.scores[ranked[0]] - self.scores[card] < margin]
+        return self.ambiguous(close, ranked[len(close) :], reasons, vetoed, gate)
 
     def by_examples(self, vetoed: tuple[Candidate, ...]) -> Decision:
-        limits = self.limits
         ranked = self.best(LISTED)
-        claims = [card for card in ranked if self.claims(card, self.scores[card])]
-        able = [card for card in claims if self.cards[card].examples >= limits.min_examples]
-        first = self.scores[ranked[0]] if ranked else 0
-        second = self.scores[ranked[1]] if len(ranked) > 1 else 0
-        lead, margin = _in_potential(first - second), limits.lead * self.potential
-        claim = _in_potential(first) << LOG_BITS
-        gate = Gate("examples", claim, self.floor(ranked[0]) if ranked else 0, lead, margin)
-        reasons: dict[int, WhyNot] = {card: "behind" if card in able else "few-examples" for card in claims}
-        if not able:
-            reason: NoRouteReason = "few-examples" if claims else "weak" if self.size else "empty"
-            if self.vetoed_claim():
+        leader = self.leader(ranked)
+        first = ranked[0] if leader is None and ranked else leader
+        reasons: dict[int, WhyNot] = {
+            card: ("behind" if self.able(card) else "few-examples") if self.claims(card) else "weak" for card in ranked
+        }
+        if first is None:
+            gate = Gate("examples", 0, 0, 0, 0)
+        else:
+            rival = max((self.scores[card] for card in ranked if card != first), default=BIAS)
+            lead, margin = _in_potential(self.scores[first] - rival), self.limits.lead * self.potential
+            gate = Gate("examples", self.claim(first), self.floor(first), lead, margin)
+        if leader is None:
+            reason: NoRouteReason = "few-examples" if "few-examples" in reasons.values() else "weak"
+            if not self.size:
+                reason = "empty"
+            elif self.vetoed_claim():
                 reason = "vetoed"
-            nearest = tuple(self.candidate(card, reasons.get(card, "weak")) for card in ranked[: LISTED - 1])
             return NoRoute(
                 request=self.request,
                 table=self.table.digest,
                 reason=reason,
-                nearest=nearest,
+                nearest=tuple(self.candidate(card, reasons[card]) for card in ranked),
                 vetoed=vetoed,
                 gate=gate,
             )
-        if lead >= margin and able[0] == ranked[0]:
-            return self.routed(ranked, reasons, vetoed, gate)
-        equal = [card for card in ranked if card == able[0] or _in_potential(first - self.scores[card]) < margin]
-        if len(equal) == 1:  # the first of all has too few examples to win, and is far ahead
-            equal.append(ranked[0])
-        return self.ambiguous(ranked, equal, reasons, vetoed, gate)
+        if gate.lead >= gate.margin:
+            return self.routed([leader, *(card for card in ranked if card != leader)], reasons, vetoed, gate)
+        listed = ranked if leader in ranked else [*ranked[:-1], leader]
+        # The leader is a candidate even where a card that cannot win here stands far ahead of it.
+        reach = _in_potential(self.scores[leader]) - gate.margin
+        close = [card for card in listed if card == leader or _in_potential(self.scores[card]) > reach]
+        return self.ambiguous(close, [card for card in listed if card not in close], reasons, vetoed, gate)
+
+    def leader(self, ranked: Sequence[int]) -> int | None:
+        """The best card that claims the request by its examples and has enough of them, or None."""
+        able = next((card for card in ranked if self.claims(card) and self.able(card)), None)
+        if able is not None or len(ranked) < LISTED:
+            return able
+        # Cards with fewer examples need less to claim, so a card that is not among the best may.
+        rest = [card for card in range(len(self.cards)) if card not in self.vetoes and card not in ranked]
+        rest = [card for card in rest if self.claims(card) and self.able(card)]
+        return min(rest, key=lambda card: (-self.scores[card], card), default=None)
 
     def routed(self, ranked: Sequence[int], reasons: Reasons, vetoed: tuple[Candidate, ...], gate: Gate) -> Routed:
         other: WhyNot = "no-trigger" if gate.tier == "trigger" else "weak"
@@ -150,28 +165,26 @@ class _Question:
             request=self.request,
             table=self.table.digest,
             winner=self.candidate(ranked[0], ""),
-            runners_up=tuple(self.candidate(card, reasons.get(card, other)) for card in ranked[1:]),
+            runners_up=tuple(self.behind(card, reasons.get(card, other)) for card in ranked[1:]),
             vetoed=vetoed,
             gate=gate,
         )
 
     def ambiguous(
         self,
-        ranked: Sequence[int],
-        equal: Sequence[int],
+        chosen: Sequence[int],
+        rest: Sequence[int],
         reasons: Reasons,
         vetoed: tuple[Candidate, ...],
         gate: Gate,
     ) -> Ambiguous:
         other: WhyNot = "no-trigger" if gate.tier == "trigger" else "weak"
-        chosen = [card for card in ranked if card in equal]
-        rest = [card for card in ranked if card not in equal]
         return Ambiguous(
             request=self.request,
             table=self.table.digest,
             candidates=tuple(self.candidate(card, "") for card in chosen),
             clarify=_clarify([self.cards[card] for card in chosen]),
-            runners_up=tuple(self.candidate(card, reasons.get(card, other)) for card in rest),
+            runners_up=tuple(self.behind(card, reasons.get(card, other)) for card in rest),
             vetoed=vetoed,
             gate=gate,
         )
@@ -180,15 +193,15 @@ class _Question:
         """The cards with the greatest positive scores that no anti-trigger vetoes, best first."""
         scores = self.scores.copy()
         for card in self.vetoes:
-            scores[card] = 0
+            scores[card] = BIAS
         found: list[int] = []
         while len(found) < count and scores:
             top = max(scores)
-            if top <= 0:
+            if top <= BIAS:
                 break
             # Cards stand in the order in which ties are broken, so the first of equals is the right one.
             found.append(scores.index(top))
-            scores[found[-1]] = 0
+            scores[found[-1]] = BIAS
         return found
 
     def vetoed(self) -> tuple[Candidate, ...]:
@@ -198,11 +211,18 @@ class _Question:
 
     def vetoed_claim(self) -> bool:
         """Whether a vetoed card would have claimed the request."""
-        return any(card in self.triggers or self.claims(card, self.scores[card]) for card in self.vetoes)
+        return any(card in self.triggers or self.claims(card) for card in self.vetoes)
 
-    def claims(self, card: int, score: int) -> bool:
+    def able(self, card: int) -> bool:
+        return self.cards[card].examples >= self.limits.min_examples
+
+    def claims(self, card: int) -> bool:
         """Whether a card claims the request by its examples."""
-        return score > 0 and _in_potential(score) << LOG_BITS >= self.floor(card)
+        claim = self.claim(card)
+        return claim > 0 and claim >= self.floor(card)
+
+    def claim(self, card: int) -> int:
+        return _in_potential(self.scores[card] - BIAS) << LOG_BITS
 
     def floor(self, card: int) -> int:
         return self.limits.floor * self.potential * self.cards[card].reach
@@ -220,6 +240,11 @@ class _Question:
             tuple(self.vetoes.get(card, ())),
             why_not,
         )
+
+    def behind(self, card: int, why_not: WhyNot) -> Candidate:
+        """A runner-up: its score and what it lacked, without the evidence."""
+        entry = self.cards[card]
+        return Candidate(entry.agent, entry.release, entry.digest, self.scores[card] - BIAS, (), (), why_not)
 
 
 def _in_potential(score: int) -> int:

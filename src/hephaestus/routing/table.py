@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 import msgspec
 from msgspec import Meta
 
-from hephaestus.canonical import MAX_INTEGER, Digest, digest_bytes, is_digest
+from hephaestus.canonical import Digest, digest_bytes, is_digest
 from hephaestus.errors import IntegrityError
 from hephaestus.routing.text import UNICODE_DIGEST
 
@@ -21,8 +21,11 @@ ENGINE = "hephaestus-router/1"
 """Version of everything between the request and the decision; a change of any rule or weight changes it."""
 
 MAX_BYTES = 256 * 1024 * 1024
-MAX_WEIGHT = 2**14 - 1
-"""Of one feature for one card. A request has fewer than 2**17 features, so that every sum fits 32 bits."""
+MAX_WEIGHT = 2**13 - 1
+"""Of one feature for one card. A request has fewer than 2**18 different features, so that every sum fits 32 bits."""
+
+MAX_POTENTIAL = 2**14 - 1
+"""Of one feature; keeps both sides of every comparison within the 53 bits of a receipt's integers."""
 
 WEIGHT_BITS = 2
 """Bits of fraction in a weight and a score."""
@@ -35,8 +38,10 @@ MAX_PHRASE_WORDS = 16
 
 Index = Annotated[int, Meta(ge=0, lt=2**20)]
 Weight = Annotated[int, Meta(ge=-MAX_WEIGHT, le=MAX_WEIGHT)]
-Natural = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
-Small = Annotated[int, Meta(ge=0, le=2**31)]
+PhraseWeight = Annotated[int, Meta(ge=0, lt=2**24)]
+Potential = Annotated[int, Meta(ge=0, le=MAX_POTENTIAL)]
+Permille = Annotated[int, Meta(ge=0, le=1000)]
+Natural = Annotated[int, Meta(ge=0, lt=2**31)]
 Text = Annotated[str, Meta(min_length=1, max_length=100_000)]
 
 
@@ -52,24 +57,26 @@ class TableCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     digest: Digest  # of the release
     examples: Natural  # how many the card has
     priority: Annotated[int, Meta(ge=-100, le=100)]
-    reach: Small  # log2(1 + examples): the most that the card can score for each point of potential
+    reach: Annotated[
+        int, Meta(ge=0, lt=2**11)
+    ]  # log2(1 + examples): the most that the card can score for each point of potential
     release: Text  # name@version
 
 
 class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where the router draws its lines; all integers, see ``router`` for the comparisons."""
 
-    floor: Small  # that a card must score to claim a request by examples, in permille of potential times its reach
-    lead: Small  # that the best must be ahead by examples, in permille of the request's potential
-    min_examples: Small  # a card with fewer is proposed, not routed to, without a trigger
-    trigger_lead: Small  # points that the best must be ahead among cards with a trigger
+    floor: Permille  # that a card must score to claim a request by examples, in permille of potential times its reach
+    lead: Permille  # that the best must be ahead by examples, in permille of the request's potential
+    min_examples: Natural  # a card with fewer is proposed, not routed to, without a trigger
+    trigger_lead: Natural  # points that the best must be ahead among cards with a trigger
 
 
 class Feature(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """A word or a pair of words."""
 
     text: Text
-    potential: Small  # what it is worth at most; see ``compile``
+    potential: Potential  # what it is worth at most; see ``compile``
     postings: tuple[tuple[Index, Weight], ...]  # by card, strictly ascending
 
 
@@ -77,7 +84,7 @@ class Phrase(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     """A trigger or an anti-trigger: words joined by single spaces."""
 
     text: Text
-    postings: tuple[tuple[Index, Weight], ...]  # weight 0 in an anti-trigger
+    postings: tuple[tuple[Index, PhraseWeight], ...]  # weight 0 in an anti-trigger
 
 
 class Contents(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -91,7 +98,7 @@ class Contents(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     thresholds: Thresholds
     triggers: tuple[Phrase, ...]
     unicode: str
-    unseen: Small  # potential of a feature that no card has
+    unseen: Potential  # potential of a feature that no card has
 
 
 _DECODER = msgspec.json.Decoder(Contents)

@@ -39,6 +39,10 @@ MAX_MARKS = 30
 _UCD = unicodedata.ucd_3_2_0
 _ASCII_WORD = re.compile(r"[a-z0-9]+(?:'[a-z0-9]+)*")
 _APOSTROPHES = "'\u2019\u02bc\u2018\u201b"
+# Signs of ordinary writing whose place an ASCII sign can take, so that most English text is read as ASCII.
+_PLAIN = str.maketrans(_APOSTROPHES, "'" * len(_APOSTROPHES)) | str.maketrans(
+    dict.fromkeys("\u00a0\u2010\u2011\u2013\u2014\u201c\u201d\u201e\u2026\u00ab\u00bb\u2022", " ")
+)
 _ONE_BY_ONE = (
     (0x0E00, 0x0EFF),  # Thai, Lao
     (0x1000, 0x109F),  # Myanmar
@@ -89,27 +93,21 @@ def check_request(request: str) -> None:
 
 def words(text: str) -> list[str]:
     """The normalised words of ``text``, in order: those of :func:`tokens`."""
+    text = text if text.isascii() else text.translate(_PLAIN)
     if text.isascii():
         return _ASCII_WORD.findall(text.lower())
-    return [token.word for token in tokens(text)]
+    return [token.word for token in _read(text)]
 
 
 def tokens(text: str) -> list[Token]:
     """The normalised words of ``text`` with their places in it, in order.
 
-    A character whose normal form has several words (a vulgar fraction, say) gives each of them its own place.
+    Where one character has several words in its normal form (a vulgar fraction, say), all of them have its place.
     """
+    text = text if text.isascii() else text.translate(_PLAIN)
     if text.isascii():
         return [Token(found[0], found.start(), found.end()) for found in _ASCII_WORD.finditer(text.lower())]
-    reader = _Reader()
-    position = 0
-    while position < len(text):
-        end = _cluster_end(text, position)
-        for char in _fold(text[position:end]):
-            reader.take(char, position, end)
-        position = end
-    reader.close()
-    return reader.found
+    return _read(text)
 
 
 def unicode_digest() -> Digest:
@@ -127,50 +125,54 @@ def unicode_digest() -> Digest:
     return digest_bytes(tagged("hephaestus/unicode/1", state.digest()))
 
 
-class _Reader:
-    """Collects words from folded characters; lives for one call of :func:`tokens`."""
-
-    def __init__(self) -> None:
-        self.found: list[Token] = []
-        self.parts: list[str] = []
-        self.start = self.end = 0
-        self.pending = ""  # an apostrophe that belongs to the word if a letter follows
-
-    def take(self, char: str, start: int, end: int) -> None:
-        kind = _kind(char)
-        if kind == _LETTER or (kind == _MARK and self.parts and not self.pending):
-            if not self.parts:
-                self.start = start
-            self.parts.append(self.pending + char)
-            self.pending = ""
-            self.end = end
-        elif kind == _APOSTROPHE and self.parts and not self.pending:
-            self.pending = "'"
-        elif kind == _ALONE:
-            self.close()
-            self.found.append(Token(char, start, end))
-        elif kind == _MARK and self.found and not self.parts and self.found[-1].start == start:
-            self.found[-1] = Token(self.found[-1].word + char, start, end)
-        elif kind != _NOTHING:
-            self.close()
-
-    def close(self) -> None:
-        if self.parts:
-            self.found.append(Token("".join(self.parts), self.start, self.end))
-        self.parts = []
-        self.pending = ""
+def _read(text: str) -> list[Token]:
+    """:func:`tokens` of any text, one character with its marks after the other."""
+    found: list[Token] = []
+    parts: list[str] = []  # of the word being read
+    start = stop = 0
+    apostrophe = False  # stands after the word being read, and belongs to it if a letter follows
+    position = 0
+    while position < len(text):
+        end = _cluster_end(text, position)
+        for kind, char in _classified(text[position:end]):
+            if kind == _LETTER or (kind == _MARK and parts and not apostrophe):
+                if not parts:
+                    start = position
+                parts.append("'" + char if apostrophe else char)
+                apostrophe = False
+                stop = end
+            elif kind == _APOSTROPHE and parts and not apostrophe:
+                apostrophe = True
+            elif kind == _MARK and not parts and found and found[-1].start == position:
+                found[-1] = Token(found[-1].word + char, position, end)
+            else:
+                if parts:
+                    found.append(Token("".join(parts), start, stop))
+                    parts.clear()
+                    apostrophe = False
+                if kind == _ALONE:
+                    found.append(Token(char, position, end))
+        position = end
+    if parts:
+        found.append(Token("".join(parts), start, stop))
+    return found
 
 
 def _cluster_end(text: str, start: int) -> int:
     """Where the character at ``start``, with what composes with it, ends."""
     end = start + 1
     last = min(len(text), end + MAX_MARKS)
-    while end < last and not text[end].isascii() and _joins(text[end]):
+    while end < last and text[end] > "\x7f" and _joins(text[end]):
         end += 1
     return end
 
 
 @functools.lru_cache(maxsize=4096)
+def _classified(cluster: str) -> tuple[tuple[int, str], ...]:
+    """The characters of a cluster's normal form, each with its kind."""
+    return tuple((_kind(char), char) for char in _fold(cluster))
+
+
 def _kind(char: str) -> int:
     if char in _APOSTROPHES:
         return _APOSTROPHE
@@ -191,7 +193,6 @@ def _joins(char: str) -> bool:
     return _UCD.category(first)[0] == "M" or "\u1160" <= first <= "\u11ff"
 
 
-@functools.lru_cache(maxsize=4096)
 def _fold(cluster: str) -> str:
     """NFKC, case folding, NFKC of one character and its marks."""
     if cluster.isascii():
