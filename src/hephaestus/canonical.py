@@ -44,7 +44,7 @@ def encode(value: object) -> bytes:
     except RecursionError as error:
         raise NotCanonical(f"nested deeper than {MAX_DEPTH}") from error
     except TypeError as error:
-        raise NotCanonical(f"a set without an order of its own: {error}") from error
+        raise NotCanonical(f"keys of a dict or members of a set have no common order: {error}") from error
     _write(plain, parts, 0)
     try:
         return "".join(parts).encode("utf-8")
