@@ -1,6 +1,11 @@
 """Fixtures for every test."""
 
 import pytest
+from hypothesis import settings
+
+# A deadline per example is a timed test: it fails when the machine is busy.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 pytest_plugins = ["tests.support.child_coverage"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +102,8 @@ def _tell(error: BaseException, out: Output) -> int:
             return UsageError.exit_code
         case _:
             # Not foreseen: the trace is for whoever reports it, the object keeps the promise of --json.
+            import traceback
+
             traceback.print_exception(error)
             told = HephaestusError(f"{type(error).__name__}: {error}", hint="this is a mistake in Hephaestus")
             out.error(told, kind="Unexpected")

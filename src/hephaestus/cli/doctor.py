@@ -59,8 +59,7 @@ async def _doctor(arguments: argparse.Namespace, out: Output) -> int:
     )
     reached = isolation.level == "isolated"
     out.line(f"isolation: {isolation.level}", style="bold green" if reached else "bold yellow")
-    for feature, state in sorted(isolation.features.items()):
-        out.line(f"  {feature:<18} {state}")
+    out.table(("feature", "state"), sorted(isolation.features.items()))
     for level, reason in isolation.reasons.items():
         out.line(f"  {level} is not to be had: {reason}")
     if isolation.advice:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from hephaestus.cli.output import Output
     from hephaestus.cli.parser import Verbs
-    from hephaestus.stormbreaker import Finding, Outcome
+    from hephaestus.runtime import Runtime
+    from hephaestus.stormbreaker import Finding, Outcome, Verified
     from hephaestus.taskforce import Disposal, Progress
 
 _BY_CAUSE = {"specification": 4, "routing": 5, "isolation": 6}
@@ -31,6 +32,7 @@ def add(verbs: Verbs) -> None:
     )
     run.add_argument("request", metavar="REQUEST", nargs="+", help="words, or - for standard input")
     run.add_argument("--channel", default="stable", help="whose agents (default: stable)")
+    run.add_argument("--output", type=Path, metavar="FILE", help="write the verified output there, byte for byte")
     run.add_argument("--certificate", type=Path, metavar="FILE", help="write the certificate there")
     add_level(run)
     add_model(run)
@@ -67,9 +69,9 @@ async def _run(arguments: argparse.Namespace, out: Output) -> int:
         with out.working("running"):
             async with TaskForce(runtime, decision, on_event=watch) as force:
                 outcome = await force.run()
+        if outcome.kind == "verified":
+            await _write(runtime, force.run_id, outcome, arguments)
     assert force.disposal is not None
-    if outcome.kind == "verified" and arguments.certificate is not None:
-        _write_certificate(outcome.certificate, arguments.certificate)
     out.result(
         "run",
         run=force.run_id,
@@ -140,10 +142,17 @@ def _show_finding(finding: Finding, out: Output) -> None:
         out.line(f"    at {detail.where or 'the whole'}: expected {detail.expected}, found {detail.found}")
 
 
-def _write_certificate(certificate: Any, path: Path) -> None:
+async def _write(runtime: Runtime, run: str, outcome: Verified, arguments: argparse.Namespace) -> None:
     from hephaestus.stormbreaker import certificate_bytes
 
-    path.write_bytes(certificate_bytes(certificate))
+    if arguments.certificate is not None:
+        arguments.certificate.write_bytes(certificate_bytes(outcome.certificate))
+    if arguments.output is not None:
+        # The certificate is about these bytes; the parsed value could be written in many ways.
+        attempts = await runtime.journal.entries(run=run, kind="attempt")
+        secrets = await runtime.journal.secrets(attempts[-1])
+        assert secrets is not None
+        arguments.output.write_bytes(secrets["artefact"])
 
 
 def _builtins(value: Any) -> Any:
