@@ -7,8 +7,9 @@ import pytest
 from tests.stormbreaker.support import compiled, look, schema_check, spec
 
 from hephaestus.errors import ChecksRefused
-from hephaestus.stormbreaker.kinds import json_schema
-from hephaestus.stormbreaker.kinds.schema_cost import MAX_COST, cost_per_value
+from hephaestus.stormbreaker import schema_problems
+from hephaestus.stormbreaker.schema import MAX_SCHEMA
+from hephaestus.stormbreaker.schema_cost import MAX_COST, cost_per_value
 
 REPORT = {
     "type": "object",
@@ -98,7 +99,7 @@ def test_a_schema_comes_from_the_release_only(path: str) -> None:
 
 
 def test_a_schema_over_the_size_limit_is_refused() -> None:
-    data = json.dumps({"type": "string", "title": "x" * json_schema.MAX_SCHEMA}).encode()
+    data = json.dumps({"type": "string", "title": "x" * MAX_SCHEMA}).encode()
     with pytest.raises(ChecksRefused, match="at most"):
         compiled(spec("shape", "json-schema", schema="s.json"), files={"s.json": data})
 
@@ -213,3 +214,14 @@ def test_many_errors_are_counted_and_the_first_ones_kept() -> None:
 )
 def test_bombs_in_an_artefact_are_answered(schema: object, artefact: bytes) -> None:
     assert look(schema_check(schema), artefact).inspected == 1
+
+
+def test_a_contract_can_be_checked_in_one_call() -> None:
+    schema = json.dumps(REPORT).encode()
+    assert schema_problems(schema, b'{"title": "t", "items": []}', name="s.json") == ()
+    (problem,) = schema_problems(schema, b'{"title": "t"}', name="s.json")
+    assert "items" in problem.expected
+    assert schema_problems(b"true", b"null", name="s.json") == ()
+    for bad_schema, bad_document in ((b"{", b"{}"), (schema, b"{"), (b'{"$ref": "http://127.0.0.1:9/"}', b"{}")):
+        with pytest.raises(ValueError, match=r"JSON|Expecting|Expected|same file"):
+            schema_problems(bad_schema, bad_document, name="s.json")

@@ -15,7 +15,7 @@ TEXT = (
     "within the archive or a ZipInfo object.\n\n"
     "You can't call it 3 times on 12 unreadable archives; it takes 1.5 ms at -5 degrees.\n"
 )
-PASSAGE = NormalText.of(TEXT)
+PASSAGE = NormalText(TEXT)
 WORDS = [match.span() for match in re.finditer(r"\S+", PASSAGE.text)]
 
 
@@ -109,21 +109,20 @@ def test_a_cut_beside_a_word_is_not_one_through_it(whole: str) -> None:
 
 
 def test_a_later_place_counts_when_the_first_one_cuts_a_word() -> None:
-    assert NormalText.of("unable to read, able to write").holds("able to")
-    assert not NormalText.of("unable " * 3000 + "able").holds(
-        "able"
-    )  # bounded: beyond a thousand tries it is not found
+    assert NormalText("unable to read, able to write").holds("able to")
+    assert not NormalText("unable " * 3000 + "able").holds("able")  # bounded: beyond a thousand tries it is not found
 
 
 def test_combining_marks_belong_to_their_letter() -> None:
-    assert not NormalText.of("xq\u0307 stands").holds("xq")
-    assert NormalText.of("cafe\u0301 opens").holds(normalise("caf\u00e9"))
+    assert not NormalText("xq\u0307 stands").holds("xq")
+    assert NormalText("cafe\u0301 opens").holds(normalise("caf\u00e9"))
 
 
 def test_lines_and_sentences_may_be_quoted_whole() -> None:
     assert PASSAGE.has_unit(normalise("ZipFile.open(name, mode='r', pwd=None, *, force_zip64=False)"))
     assert PASSAGE.has_unit("Access a member of the archive as a binary file-like object.")
-    assert PASSAGE.has_unit("it takes 1.5 ms at -5 degrees.")
+    assert PASSAGE.has_unit("You can't call it 3 times on 12 unreadable archives; it takes 1.5 ms at -5 degrees.")
+    assert not PASSAGE.has_unit("it takes 1.5 ms at -5 degrees.")
     assert not PASSAGE.has_unit("Access a member of the archive")
     assert not PASSAGE.has_unit("")
 

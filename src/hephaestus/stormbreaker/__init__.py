@@ -22,6 +22,7 @@ from hephaestus.stormbreaker.outcome import (
 )
 from hephaestus.stormbreaker.registry import KINDS
 from hephaestus.stormbreaker.result import Detail, Finding, Result, Verdict, verdict_body, verdict_texts
+from hephaestus.stormbreaker.schema import schema_problems
 from hephaestus.stormbreaker.sealing import seal_certificate, verified
 from hephaestus.stormbreaker.stormbreaker import Stormbreaker
 
@@ -58,6 +59,7 @@ __all__ = [
     "certificate_bytes",
     "compile_checks",
     "parse_certificate",
+    "schema_problems",
     "seal_certificate",
     "verdict_body",
     "verdict_texts",

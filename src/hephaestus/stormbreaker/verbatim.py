@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 import unicodedata
 
-import msgspec
-
 MAX_PLACES = 1000
 """Places of a text that are tried for one quotation; if all of these break a word, it does not stand there."""
 
@@ -20,22 +18,21 @@ _TYPOGRAPHY = {
     **dict.fromkeys(map(ord, "‐‑‒–—―−"), "-"),  # noqa: RUF001
 }
 _WORD = re.compile(r"\w+")
-_SENTENCE_END = re.compile(r"(?<=[.!?:;]) ")
+_SENTENCE_END = re.compile(r"(?<=[.!?]) ")
 
 
-class NormalText(msgspec.Struct, frozen=True):
-    """A normalised text and the units of it that may be quoted whole, however short."""
+class NormalText:
+    """A normalised text and the units of it that may be quoted whole, however short.
 
-    text: str
-    units: frozenset[str]  # the text itself, its lines, its sentences
+    Args:
+        text: A passage. Its lines are units, and so are its sentences: they end with ``.``, ``!`` or ``?`` before white
+            space.
+    """
 
-    @classmethod
-    def of(cls, text: str) -> NormalText:
-        """Normalise a passage. Lines are those of the text; a sentence ends with ``. ! ? : ;`` before white space."""
-        normal = normalise(text)
-        lines = [normalise(line) for line in text.splitlines()]
-        sentences = [sentence for part in (normal, *lines) for sentence in _SENTENCE_END.split(part)]
-        return cls(text=normal, units=frozenset(filter(None, (normal, *lines, *sentences))))
+    def __init__(self, text: str) -> None:
+        self._given = text
+        self._units: frozenset[str] | None = None
+        self.text = normalise(text)
 
     def holds(self, words: str) -> bool:
         """Whether normalised ``words`` stand here, cutting no word, number or contraction at either end."""
@@ -53,12 +50,18 @@ class NormalText(msgspec.Struct, frozen=True):
 
     def has_unit(self, words: str) -> bool:
         """Whether normalised ``words`` are the whole text, a whole line or a whole sentence of it."""
-        return words in self.units
+        if self._units is None:  # made when first asked for: most quotations are long enough without
+            lines = [normalise(line) for line in self._given.splitlines()]
+            sentences = [sentence for part in (self.text, *lines) for sentence in _SENTENCE_END.split(part)]
+            self._units = frozenset(filter(None, (self.text, *lines, *sentences)))
+        return words in self._units
 
 
 def normalise(text: str) -> str:
     """The stated normalisation of this module."""
-    return " ".join(unicodedata.normalize("NFKC", text).translate(_TYPOGRAPHY).split())
+    if not text.isascii():  # neither step changes ASCII, and most passages are
+        text = unicodedata.normalize("NFKC", text).translate(_TYPOGRAPHY)
+    return " ".join(text.split())
 
 
 def count_words(text: str) -> int:

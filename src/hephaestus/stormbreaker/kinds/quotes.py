@@ -91,7 +91,7 @@ def _wrong(
         return
     if name not in known:
         text = passages.text(name)
-        known[name] = None if text is None else NormalText.of(text)
+        known[name] = None if text is None else NormalText(text)
     passage = known[name]
     if passage is None:
         yield detail("the name of a passage in this knowledge", name, join(where, params.id))

@@ -5,8 +5,9 @@ Patterns are those of google-re2: linear time, no look-around, no back-reference
 
 from __future__ import annotations
 
+import functools
 import itertools
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import msgspec
 
@@ -17,6 +18,9 @@ from hephaestus.stormbreaker.result import Detail, detail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# The way to a value: the way to its parent and the last step. Written out only for what is wrong.
+_Path: TypeAlias = "tuple[_Path, str | int] | None"
 
 Pattern = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 
@@ -45,27 +49,31 @@ class _Patterns(msgspec.Struct, frozen=True):
     must: Any  # compiled, or None
     must_not: Any
 
-    def each(self, text: Selected) -> Iterator[Detail]:
-        """What is wrong with one selected value."""
-        if not isinstance(text.value, str):
-            yield detail("a text", f"a value of type {_json_type(text.value)}", text.where)
-            return
-        if self.must is not None and not self.must.search(text.value):
-            yield detail(f"a text that matches {self.params.must}", text.value, text.where)
-        yield from self.forbidden(text)
+    def each(self, selected: list[Selected]) -> Iterator[Detail]:
+        """What is wrong with the selected values."""
+        for one in selected:
+            if not isinstance(one.value, str):
+                yield detail("a text", f"a value of type {_json_type(one.value)}", one.where)
+                continue
+            if self.must is not None and not self.must.search(one.value):
+                yield detail(f"a text that matches {self.params.must}", one.value, one.where)
+            if self.must_not is not None and (hit := self.must_not.search(one.value)) is not None:
+                yield self._forbidden(hit, one.value, one.where)
 
-    def whole(self, texts: list[Selected]) -> Iterator[Detail]:
+    def whole(self, texts: list[tuple[str, _Path]]) -> Iterator[Detail]:
         """What is wrong with a document as a whole."""
-        if self.must is not None and texts and not any(self.must.search(text.value) for text in texts):
+        # The same keys and values come again and again; each is searched once.
+        distinct = dict.fromkeys(text for text, _ in texts)
+        if self.must is not None and texts and not any(map(self.must.search, distinct)):
             yield detail(f"some text that matches {self.params.must}", f"none of {len(texts)} texts does")
-        for text in texts:
-            yield from self.forbidden(text)
+        if self.must_not is not None:
+            hits = {text: hit for text in distinct if (hit := self.must_not.search(text)) is not None}
+            for text, path in texts if hits else ():
+                if text in hits:
+                    yield self._forbidden(hits[text], text, _where(path))
 
-    def forbidden(self, text: Selected) -> Iterator[Detail]:
-        """Whether a text holds what it must not."""
-        hit = None if self.must_not is None else self.must_not.search(text.value)
-        if hit is not None:
-            yield detail(f"no text that matches {self.params.must_not}", hit.group() or text.value, text.where)
+    def _forbidden(self, hit: Any, text: str, where: str) -> Detail:
+        return detail(f"no text that matches {self.params.must_not}", hit.group() or text, where)
 
 
 def _compile(params: RegexParams, files: Files) -> Compiled:  # noqa: ARG001 - the signature of every kind
@@ -86,13 +94,18 @@ def _compile(params: RegexParams, files: Files) -> Compiled:  # noqa: ARG001 - t
         if instructions * len(subject.artefact) > MAX_WORK:
             wanted = f"at most {MAX_WORK // instructions} bytes, for patterns of this size"
             return observe(1, [detail(wanted, f"{len(subject.artefact)} bytes")])
+        wrong: Iterator[Detail]
         try:
-            texts = list(_texts(subject.value)) if pointer is None else pointer.select(subject.value)
+            if pointer is None:
+                texts = _texts(subject.value)
+                inspected, wrong = len(texts), patterns.whole(texts)
+            else:
+                selected = pointer.select(subject.value)
+                inspected, wrong = len(selected), patterns.each(selected)
         except TooMany as error:
             return observe(0, [detail(f"at most {MAX_SELECTED} texts", str(error), place)])
-        few = [] if len(texts) >= params.min else [detail(f"at least {params.min} texts", str(len(texts)), place)]
-        wrong = patterns.whole(texts) if pointer is None else itertools.chain.from_iterable(map(patterns.each, texts))
-        return observe(len(texts), itertools.chain(few, wrong))
+        few = [] if inspected >= params.min else [detail(f"at least {params.min} texts", str(inspected), place)]
+        return observe(inspected, itertools.chain(few, wrong))
 
     return Compiled(check=DataCheck(look))
 
@@ -106,33 +119,36 @@ def _pattern(name: str, pattern: str | None) -> Any:
         raise ValueError(f"`{name}`: {error}") from error
 
 
-def _texts(document: Any) -> Iterator[Selected]:
-    """Every text, key and number of a document, each with its place.
+def _texts(document: Any) -> list[tuple[str, _Path]]:
+    """Every text, key and number of a document in its order, each with its place.
 
     Raises:
         TooMany: If there are more than :data:`MAX_SELECTED`.
     """
-    count = 0
-    stack = [Selected("", document)]
+    found: list[tuple[str, _Path]] = []
+    stack: list[tuple[Any, _Path]] = [(document, None)]
     while stack:
-        here = stack.pop()
-        value = here.value
+        value, path = stack.pop()
         if isinstance(value, dict):
-            stack.extend(Selected(join(here.where, key), item) for key, item in reversed(value.items()))
-            found = [Selected(here.where, key) for key in value]
+            found.extend((key, path) for key in value)
+            stack.extend((item, (path, key)) for key, item in reversed(value.items()))
         elif isinstance(value, list):
-            stack.extend(Selected(join(here.where, n), value[n]) for n in range(len(value) - 1, -1, -1))
-            found = []
+            stack.extend((value[n], (path, n)) for n in range(len(value) - 1, -1, -1))
         elif isinstance(value, str):
-            found = [here]
+            found.append((value, path))
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            found = [Selected(here.where, str(value))]
-        else:
-            found = []
-        count += len(found)
-        if count > MAX_SELECTED:
+            found.append((str(value), path))
+        if len(found) > MAX_SELECTED:
             raise TooMany(f"more than {MAX_SELECTED} texts, keys and numbers")
-        yield from found
+    return found
+
+
+def _where(path: _Path) -> str:
+    tokens: list[str | int] = []
+    while path is not None:
+        path, token = path
+        tokens.append(token)
+    return functools.reduce(join, reversed(tokens), "")
 
 
 def _json_type(value: Any) -> str:
