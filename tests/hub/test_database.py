@@ -102,11 +102,15 @@ async def test_an_audit_finds_rows_and_closures_that_were_changed_by_hand(folder
     other.execute("DROP TRIGGER generation_same")
     other.execute("UPDATE generation SET closure = 'sha256:0'")
     other.execute("INSERT INTO seal VALUES (77, 'k', x'00')")
+    other.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 0)
+    other.execute("PRAGMA writable_schema = ON")
+    other.execute("DELETE FROM sqlite_schema WHERE name = 'dep_of'")  # its pages belong to nothing now
     other.close()
     async with Hub.open(folder) as hub:
         problems = await hub.audit()
     assert any("not its closure" in problem for problem in problems)
     assert any("seal" in problem for problem in problems)
+    assert any("never used" in problem for problem in problems)
 
 
 async def test_a_locked_catalogue_is_waited_for_and_then_an_error(

@@ -60,6 +60,16 @@ async def test_publishing_the_same_bytes_again_gives_the_first_release(hub: Hub)
     assert await hub.releases() == (first,)
 
 
+async def test_newer_weights_of_the_interview_do_not_take_a_release_back(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await hub.publish(draft())
+    monkeypatch.setattr("hephaestus.interview.score.MAX_SCORE", -1)
+    assert await hub.publish(draft()) == first
+    with pytest.raises(BriefRefused):
+        await hub.publish(draft(version="1.0.1"))
+
+
 async def test_publishing_other_bytes_names_both_digests_the_first_file_and_a_free_version(hub: Hub) -> None:
     first = await hub.publish(draft())
     await hub.publish(draft(version="1.0.1"))

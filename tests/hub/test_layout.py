@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import sys
 from pathlib import Path
 
 import msgspec
@@ -178,6 +179,23 @@ async def test_a_config_that_says_something_else_than_the_catalogue_is_refused(h
 
 
 @pytest.mark.anyio
+async def test_a_layer_with_other_contents_than_the_file_table_is_refused(hub: Hub) -> None:
+    release = await hub.publish(draft())
+    layout = Layout(hub.folder)
+    manifest = msgspec.convert(canonical.decode(layout.read(release.manifest)), artifact.OciManifest)
+    (layer,) = manifest.layers
+    evil, size = layout.put([layout.read(layer.digest).replace(b".upper()", b".lower()")])
+    assert size == layer.size
+    forged = msgspec.structs.replace(manifest, layers=(msgspec.structs.replace(layer, digest=evil),))
+    digest, _ = layout.put([canonical.encode(forged)])
+    stored = artifact.load(layout, digest, tree=release.digest, ref=release.ref)
+    with pytest.raises(IntegrityError, match="have the digest"):
+        artifact.read_tree(layout, stored)
+    with pytest.raises(IntegrityError, match=evil):
+        artifact.read_file(layout, stored, "src/echo.py")
+
+
+@pytest.mark.anyio
 async def test_a_document_that_is_none_is_refused(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     release = await hub.publish(draft())
     layout = Layout(hub.folder)
@@ -195,3 +213,43 @@ def test_files_travel_with_the_part_they_belong_to() -> None:
     assert [artifact.part_of(path) for path in parts] == [
         "code", "code", "prompts", "code", "knowledge", "tests", "code", "code",
     ]  # fmt: skip
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the names of descriptors from /proc")
+@pytest.mark.anyio
+async def test_nothing_is_acknowledged_before_every_byte_and_name_is_forced_to_the_disk(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a power cut would need, seen as an order of calls: a machine that loses power is not to be had in a test."""
+    events: list[tuple[str, str]] = []
+    real_fsync, real_rename = os.fsync, os.rename
+
+    def fsync(descriptor: int) -> None:
+        real_fsync(descriptor)
+        events.append(("fsync", os.readlink(f"/proc/self/fd/{descriptor}")))
+
+    def rename(old: Path, new: Path) -> None:
+        events.append(("rename", f"{old} {new}"))
+        real_rename(old, new)
+
+    def commit() -> bool:
+        events.append(("commit", ""))
+        return False
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "rename", rename)
+    connection = hub._store._database._connection
+    assert connection is not None
+    connection.set_commit_hook(commit)
+    await hub.publish(draft(files={"prompts/a.md": "a"}))
+    connection.set_commit_hook(None)
+
+    blobs = str(hub.folder / "blobs" / "sha256")
+    committed = max(at for at, event in enumerate(events) if event[0] == "commit")
+    renames = [at for at, event in enumerate(events) if event[0] == "rename"]
+    assert len(renames) == 4
+    for at in renames:
+        old, _ = events[at][1].split(" ")
+        assert ("fsync", old) in events[:at], "the bytes come before the name"
+    assert ("fsync", blobs) in events[max(renames) : committed], "the names come before the catalogue"
+    assert events[committed:] == [("commit", "")], "nothing of a release is written after it was acknowledged"

@@ -116,7 +116,7 @@ refused(lambda: publish(store, "3.0.0"), "can be read but not written")
 store.close()
 subprocess.run(["umount", str(database)], check=True)
 
-subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+subprocess.run(["mount", "-o", "remount,bind,ro", str(disk)], check=True)
 
 for name in ("hub", "copy"):
     store = Store(disk / name)

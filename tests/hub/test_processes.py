@@ -23,6 +23,7 @@ WORKER = """
 import json, sys
 from pathlib import Path
 from hephaestus.errors import HephaestusError
+from hephaestus.hub import Release
 from hephaestus.hub.store import Store
 from tests.support.packages import draft
 
@@ -38,7 +39,7 @@ for line in sys.stdin:
             continue
         admitted = store.admit(draft(version=order["version"], files={"prompts/who.md": order["text"]}))
         release = admitted
-        if hasattr(admitted, "tree"):
+        if not isinstance(admitted, Release):
             release = store.commit(admitted, store.write(admitted), None)
         print(json.dumps({"digest": release.digest}), flush=True)
     except HephaestusError as error:
@@ -127,6 +128,24 @@ def test_of_two_processes_that_move_a_channel_from_one_generation_exactly_one_wi
             assert sorted(str(answer.get("error")) for answer in answers) == ["None", "StaleGeneration"], answers
             assert {answer["number"] for answer in answers if "number" in answer} == {number + 1}
     assert [generation.number for generation in store.history("stable")] == [6, 5, 4, 3, 2, 1]
+    store.close()
+
+
+def test_whoever_commits_second_gets_what_the_first_one_published(tmp_path: Path) -> None:
+    from hephaestus.errors import AlreadyPublished
+    from hephaestus.hub.admission import Admitted
+
+    store = Store(tmp_path / "hub")
+    first, same, other = (store.admit(draft(files={"a.txt": text})) for text in ("1", "1", "2"))
+    assert isinstance(first, Admitted)
+    assert isinstance(same, Admitted)
+    assert isinstance(other, Admitted)
+    written = [store.write(admitted) for admitted in (first, same, other)]
+    release = store.commit(first, written[0], None)
+    assert store.commit(same, written[1], None) == release
+    with pytest.raises(AlreadyPublished, match=r"`a\.txt`"):
+        store.commit(other, written[2], None)
+    assert store.releases(None) == (release,)
     store.close()
 
 

@@ -172,13 +172,20 @@ def test_a_place_that_stays_taken_is_an_error(tmp_path: Path, monkeypatch: pytes
     layout = Layout(tmp_path / "hub")
     layout.create()
 
-    def taken(*_: object) -> None:
-        raise OSError(39, "Directory not empty")
-
-    monkeypatch.setattr(os, "rename", taken)
+    monkeypatch.setattr(unpacked, "_renamed", lambda *_: False)
     monkeypatch.setattr(unpacked, "matches", lambda *_: False)
-    with pytest.raises(StorageError, match="not empty"):
+    with pytest.raises(StorageError, match="something else in its place"):
         unpacked.unpack(layout, draft().tree)
+    assert list(layout.unpacked.iterdir()) == []
+
+
+def test_a_disk_that_refuses_the_name_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = Layout(tmp_path / "hub")
+    layout.create()
+    monkeypatch.setattr(os, "rename", failing)
+    with pytest.raises(StorageError, match="No space left"):
+        unpacked.unpack(layout, draft().tree)
+    assert list(layout.unpacked.iterdir()) == []
 
 
 async def test_a_derived_source_that_is_no_file_is_an_error(hub: Hub, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hephaestus import canonical
-from hephaestus.assets import Manifest, parse_brief, parse_card, parse_manifest
+from hephaestus.assets import Brief, Card, Manifest, parse_brief, parse_card, parse_manifest
 from hephaestus.errors import AssetError, BriefRefused, HubError
 from hephaestus.hub.tree import Tree
 
@@ -22,22 +22,29 @@ BUILT_FILE = "built.json"
 """Where a release says what built its derived parts; so the builder's version is under the release digest."""
 
 
+class Package(msgspec.Struct, frozen=True):
+    """A package as the hub read it; its tree is the one that is published."""
+
+    manifest: Manifest
+    card: Card
+    brief: Brief
+    tree: Tree
+    built: dict[str, str]
+
+
 class Admitted(msgspec.Struct, frozen=True):
     """A package that may be published."""
 
-    manifest: Manifest
-    tree: Tree
-    built: dict[str, str]
+    package: Package
     score: int
     override: str | None
 
 
-def admit(draft: ReleaseDraft) -> Admitted:
-    """Check a draft.
+def examine(draft: ReleaseDraft) -> Package:
+    """Read a draft's package from its tree.
 
     Raises:
         AssetError: If a file of the package is missing or does not say what it must.
-        BriefRefused: If the interview refuses the brief and the draft gives no reason to publish it all the same.
         HubError: If the draft's manifest is not what its tree says.
     """
     tree = draft.tree
@@ -50,19 +57,31 @@ def admit(draft: ReleaseDraft) -> Admitted:
     card = parse_card(_required(tree, "card.toml"))
     brief = parse_brief(_required(tree, "brief.toml"))
     check_paths(manifest, tree)
-
-    from hephaestus.interview import assess
-
-    checks = {check.id: check.kind for check in (*manifest.checks, *card.checks)}
-    report = assess(brief, checks=checks, files=tree.files.keys())
-    override = None
-    if not report.builds:
-        override = (draft.override or "").strip() or None
-        if override is None:
-            raise _refused(manifest, report)
     if draft.built:
         tree = tree.with_files({BUILT_FILE: canonical.encode({"schema": 1, "built": draft.built})})
-    return Admitted(manifest, tree, draft.built, report.score, override)
+    return Package(manifest, card, brief, tree, draft.built)
+
+
+def admit(package: Package, *, override: str | None) -> Admitted:
+    """Have the brief scored.
+
+    Args:
+        package: What is to be published.
+        override: Why a brief that the interview refuses is published all the same; kept only where it is needed.
+
+    Raises:
+        BriefRefused: If the interview refuses the brief and ``override`` gives no reason.
+    """
+    from hephaestus.interview import assess
+
+    checks = {check.id: check.kind for check in (*package.manifest.checks, *package.card.checks)}
+    report = assess(package.brief, checks=checks, files=package.tree.files.keys())
+    if report.builds:
+        return Admitted(package, report.score, None)
+    reason = (override or "").strip()
+    if not reason:
+        raise _refused(package.manifest, report)
+    return Admitted(package, report.score, reason)
 
 
 def check_paths(manifest: Manifest, tree: Tree) -> None:

@@ -91,7 +91,8 @@ def store(layout: Layout, admitted: Admitted) -> Digest:
         AssetError: If ``agent.toml`` holds a value without canonical form, for example a fraction.
         StorageError: If it cannot be written.
     """
-    tree, agent = admitted.tree, admitted.manifest.agent
+    package, tree = admitted.package, admitted.package.tree
+    agent = package.manifest.agent
     parts: dict[str, tuple[Row, ...]] = {}
     for part in PARTS:
         if rows := tuple(row for row in tree.rows if part_of(row.path) == part):
@@ -103,8 +104,8 @@ def store(layout: Layout, admitted: Admitted) -> Digest:
         tree=tree.digest,
         score=admitted.score,
         override=admitted.override,
-        built=admitted.built,
-        manifest=msgspec.to_builtins(admitted.manifest),
+        built=package.built,
+        manifest=msgspec.to_builtins(package.manifest),
         parts=parts,
     )
     try:

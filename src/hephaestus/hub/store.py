@@ -13,7 +13,7 @@ import msgspec
 from hephaestus.canonical import Digest, is_digest
 from hephaestus.errors import AlreadyPublished, HephaestusError, HubError, IntegrityError, NotFound, UsageError
 from hephaestus.hub import artifact, catalogue, channels
-from hephaestus.hub.admission import Admitted, admit
+from hephaestus.hub.admission import Admitted, Package, admit, examine
 from hephaestus.hub.database import Database
 from hephaestus.hub.layout import Layout, hex_of
 from hephaestus.hub.tree import Row, Tree, first_difference
@@ -54,21 +54,22 @@ class Store:
 
     def admit(self, draft: ReleaseDraft) -> Admitted | Release:
         """What may be published of a draft, or the release that it already is."""
-        admitted = admit(draft)
+        package = examine(draft)
         with self._database.reading() as connection:
-            there = self._existing(connection, admitted)
-        return admitted if there is None else there
+            there = self._existing(connection, package)
+        # What is published already is not scored again: newer weights do not take a release back.
+        return admit(package, override=draft.override) if there is None else there
 
     def write(self, admitted: Admitted) -> Release:
         """Make every blob durable. The release that comes back is not in the catalogue yet."""
         with self._database.writing():
             pass  # a hub that is read-only says so before a byte is written
-        agent = admitted.manifest.agent
+        package, agent = admitted.package, admitted.package.manifest.agent
         manifest = artifact.store(self.layout, admitted)
         return Release(
             name=agent.name,
             version=agent.version,
-            digest=admitted.tree.digest,
+            digest=package.tree.digest,
             manifest=manifest,
             summary=agent.summary,
             published_at=int(time.time()),
@@ -79,21 +80,21 @@ class Store:
     def commit(self, admitted: Admitted, release: Release, seal: Seal | None) -> Release:
         """Name a written release in the catalogue, unless another process was faster."""
         with self._database.writing() as connection:
-            there = self._existing(connection, admitted)
+            there = self._existing(connection, admitted.package)
             if there is not None:
                 return there
-            catalogue.insert(connection, release, dependencies=admitted.manifest.agents, seal=seal)
+            catalogue.insert(connection, release, dependencies=admitted.package.manifest.agents, seal=seal)
         return msgspec.structs.replace(release, signed_by=None if seal is None else seal.key_id)
 
-    def _existing(self, connection: apsw.Connection, admitted: Admitted) -> Release | None:
-        agent = admitted.manifest.agent
+    def _existing(self, connection: apsw.Connection, package: Package) -> Release | None:
+        agent = package.manifest.agent
         there = catalogue.published(connection, agent.name, agent.version)
-        if there is None or there.digest == admitted.tree.digest:
+        if there is None or there.digest == package.tree.digest:
             return there
-        path = first_difference(self._load(there).rows, admitted.tree.rows)
+        path = first_difference(self._load(there).rows, package.tree.rows)
         raise AlreadyPublished(
             f"{there.ref} is already published with other contents: {there.digest} is there, "
-            f"{admitted.tree.digest} was offered; the first file that differs is `{path}`",
+            f"{package.tree.digest} was offered; the first file that differs is `{path}`",
             hint=f"bump to {catalogue.next_free(connection, agent.name, agent.version)} in agent.toml",
         )
 

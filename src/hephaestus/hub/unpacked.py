@@ -139,19 +139,23 @@ def _write(folder: Path, tree: Tree) -> None:
 def _replace(temporary: Path, target: Path, digest: Digest) -> None:
     """Give the folder its name. Another process may have been faster, with the same bytes."""
     aside = temporary.with_name(temporary.name + "-damaged")
-    for attempt in range(_ATTEMPTS):
-        try:
-            os.rename(temporary, target)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR) or attempt == _ATTEMPTS - 1:
-                raise
-        else:
-            return
-        if matches(target, digest):
+    for _ in range(_ATTEMPTS):
+        if _renamed(temporary, target) or matches(target, digest):
             return
         with suppress(FileNotFoundError):  # another process may be replacing it too
             os.rename(target, aside)
         remove(aside)
+    raise FileExistsError(errno.EEXIST, "other processes keep putting something else in its place")
+
+
+def _renamed(temporary: Path, target: Path) -> bool:
+    try:
+        os.rename(temporary, target)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        return False
+    return True
 
 
 def _stamps(path: Path) -> Iterator[tuple[str, int, int, int, int]]:
