@@ -31,46 +31,46 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 class Isolation(_Part, frozen=True, kw_only=True):
     """What really confined the children of the run, as the host attested it."""
 
-    level: Level
+    level: Level  # the weakest of all children
     features: dict[str, str]  # feature -> "on", or the reason why not
-    uid: Literal["own", "shared"]
+    uid: Literal["own", "shared"]  # whether children ran under user ids of their own
 
 
 class Override(_Part, frozen=True, kw_only=True):
     """A rule that somebody set aside on purpose."""
 
     what: str  # for example "interview", "isolation"
-    reason: str
+    reason: str  # as it was given
 
 
 class RunFacts(_Part, frozen=True, kw_only=True):
     """What the run adds to a ruling."""
 
-    run: str
+    run: str  # id of the run
     lock: Digest  # of the run lock
     knowledge: Digest | None  # of the passages that quotations were looked up in
     isolation: Isolation
     overrides: tuple[Override, ...] = ()
-    receipt: Digest  # chain link of the journal entry that holds the verdict
-    replayable: bool
+    receipt: Digest  # chain link of the journal's last entry of the run
+    replayable: bool  # whether the tape holds everything that crossed the boundary
 
 
 class Certificate(_Part, frozen=True, kw_only=True):
-    """A sealed pass. Fields as in CONTRACTS section 6; made by :func:`~.sealing.seal_certificate`."""
+    """A sealed pass, made by :func:`~.sealing.seal_certificate`."""
 
-    schema: Literal["hephaestus/certificate/1"]
-    run: str
-    lock: Digest
-    artefact: Digest
+    schema: Literal["hephaestus/certificate/1"]  # what these fields mean
+    run: str  # id of the run
+    lock: Digest  # of the run lock: releases, request, policy, everything that the run was given
+    artefact: Digest  # of the exact bytes that passed
     checks: Digest  # of the check set: id, kind, parameters, files and origin of each
     origins: dict[Origin, tuple[str, ...]]  # ids of the checks by who demanded them
-    knowledge: Digest | None
-    isolation: Isolation
-    overrides: tuple[Override, ...]
-    attempt: int
-    receipt: Digest
-    replayable: bool
-    key_id: str
+    knowledge: Digest | None  # of the passages that quotations were looked up in
+    isolation: Isolation  # what really confined the run
+    overrides: tuple[Override, ...]  # rules that somebody set aside, each with the reason
+    attempt: int  # the attempt that passed, counted from 1
+    receipt: Digest  # chain link of the journal's last entry of the run before it was sealed
+    replayable: bool  # whether the run can be carried out again from its tape
+    key_id: str  # of the sealing key; follows from the public key
     seal: bytes  # Ed25519 over the canonical bytes of all fields but key_id and seal
 
 

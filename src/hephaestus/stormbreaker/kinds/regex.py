@@ -38,9 +38,11 @@ class RegexParams(Params, frozen=True, kw_only=True):
     ends.
     """
 
-    select: Annotated[str, msgspec.Meta(max_length=500)] | None = None  # JSON Pointer, `*` for every item of a list
-    must: Pattern | None = None
-    must_not: Pattern | None = None
+    select: Annotated[str, msgspec.Meta(max_length=500)] | None = (
+        None  # JSON Pointer, `*` for every item of a list; without it, the whole artefact
+    )
+    must: Pattern | None = None  # every selected text matches it; without `select`, at least one text does
+    must_not: Pattern | None = None  # no selected text matches it; without `select`, no text, key or number does
     min: Annotated[int, msgspec.Meta(ge=0, le=MAX_SELECTED)] = 0  # fewer selected texts are a failure
 
 
