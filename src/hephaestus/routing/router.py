@@ -152,7 +152,7 @@ class _Question:
     def leader(self, ranked: Sequence[int]) -> int | None:
         """The best card that claims the request by its examples and has enough of them, or None."""
         able = next((card for card in ranked if self.claims(card) and self.able(card)), None)
-        if able is not None or len(ranked) < LISTED:
+        if able is not None or len(ranked) < LISTED or self.claim(ranked[-1]) < self.least_floor():
             return able
         # Cards with fewer examples need less to claim, so a card that is not among the best may.
         rest = [card for card in range(len(self.cards)) if card not in self.vetoes and card not in ranked]
@@ -223,6 +223,10 @@ class _Question:
 
     def claim(self, card: int) -> int:
         return _in_potential(self.scores[card] - BIAS) << LOG_BITS
+
+    def least_floor(self) -> int:
+        """The floor of the card that needs the least, of those that can win by examples."""
+        return self.limits.floor * self.potential * self.index.least_reach
 
     def floor(self, card: int) -> int:
         return self.limits.floor * self.potential * self.cards[card].reach
