@@ -15,7 +15,7 @@ from tests.support.packages import package_files
 import hephaestus.receipts as receipts
 from hephaestus import canonical
 from hephaestus.assets import CheckSpec, parse_manifest
-from hephaestus.errors import UsageError
+from hephaestus.errors import StorageError, UsageError
 from hephaestus.forge import Forge
 from hephaestus.hub import ReleaseDraft, Tree
 from hephaestus.runtime import Config, ModelEndpoint, Runtime
@@ -490,3 +490,39 @@ async def test_a_request_that_does_not_fit_the_input_schema_is_the_callers_affai
         assert (outcome.cause, force.attempts) == ("caller", 0)
         short, _ = await here.run("echo")
         assert isinstance(short, Verified)
+
+
+async def test_a_failure_of_the_host_itself_is_raised_and_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with deployed(tmp_path, {}) as here:
+
+        async def broken(*args: object) -> bytes:
+            raise StorageError("planted")
+
+        monkeypatch.setattr(here.runtime.hub, "tree", broken)
+        force = TaskForce(here.runtime, here.router.route("echo"))
+        with pytest.raises(StorageError, match="planted"):
+            async with force:
+                await force.run()
+        explanation = await explain(here.runtime.journal, force.run_id)
+        assert explanation.cause == "orchestration"
+        assert "planted" in explanation.summary
+        assert force.disposal is not None
+        assert force.disposal.verified
+
+
+async def test_a_journal_that_cannot_be_written_stops_the_run_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with deployed(tmp_path, {}) as here:
+
+        async def full(*drafts: object) -> tuple[object, ...]:
+            raise StorageError("the disk is full")
+
+        monkeypatch.setattr(here.runtime.journal, "append", full)
+        force = TaskForce(here.runtime, here.router.route("echo"))
+        with pytest.raises(StorageError, match="full"):
+            async with force:
+                await force.run()
+        assert list((tmp_path / "home" / "runs").iterdir()) == []

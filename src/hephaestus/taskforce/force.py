@@ -93,6 +93,7 @@ class TaskForce:
         self._stack = AsyncExitStack()
         self._place: Workspace | None = None
         self._started = False
+        self._ended = False
         self.disposal: Disposal | None = None
         """What was left of the task force; set when :meth:`run` has returned."""
         self.attempts = 0
@@ -112,14 +113,27 @@ class TaskForce:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if self._started and self.disposal is None:
+            if self._started and not self._ended:
                 # Cancelled or broken off: the children are gone already; say so before the error travels on.
                 with anyio.CancelScope(shield=True):
-                    await self._dispose()
-                    cut = Undecided(cause="caller", message="the run was broken off")
-                    await self._end(cut, entries=(), artefact=None)
+                    await self._cut_short(error)
         finally:
             await self._stack.__aexit__(kind, error, trace)
+
+    async def _cut_short(self, error: BaseException | None) -> None:
+        broken = isinstance(error, Exception)
+        cut = Undecided(
+            cause="orchestration" if broken else "caller",
+            message=f"the host failed: {error}" if broken else "the run was broken off",
+        )
+        try:
+            if self.disposal is None:
+                await self._dispose()
+            await self._end(cut, entries=(), artefact=None)
+        except HephaestusError:
+            # The first error is the one to tell; often it is the journal itself that cannot be written.
+            if error is None:
+                raise
 
     async def run(self) -> Outcome:
         """Carry the decision out.
@@ -225,6 +239,7 @@ class TaskForce:
     async def _end(self, outcome: Outcome, *, entries: tuple[int, ...], artefact: bytes | None) -> None:
         digest = None if artefact is None else canonical.digest_bytes(artefact)
         await self._record.ending(outcome, attempts=self.attempts, entries=entries, artefact=digest)
+        self._ended = True
         await self._runtime.journal.sign_head(self._runtime.signer)
 
 

@@ -1,0 +1,147 @@
+"""The main job as a person starts it, and what its one JSON object promises."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.fake_model import FakeModel, openai
+
+from hephaestus.cli import main
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="agents run isolated on Linux only")
+
+
+def hephaestus(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, dict[str, Any]]:
+    code = main([*map(str, words), "--json"])
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1, "one object on standard output, and nothing else"
+    return code, json.loads(out)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home that the demo has filled once; the runs after it find its releases."""
+    return tmp_path_factory.mktemp("demo") / "home"
+
+
+@pytest.fixture(scope="module")
+def report(home: Path) -> dict[str, Any]:
+    import contextlib
+    import io
+
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        code = main(["demo", "--json", "--home", str(home)])
+    assert code == 0
+    found: dict[str, Any] = json.loads(text.getvalue())
+    return found
+
+
+def test_two_packages_are_built_and_the_vague_one_is_refused(report: dict[str, Any]) -> None:
+    assert [build["status"] for build in report["builds"]] == ["published", "published", "refused"]
+    for build in report["builds"][:2]:
+        assert build["passages"] > 3000
+        assert build["digest"].startswith("sha256:")
+    refused = report["builds"][2]
+    assert set(refused["axes"]) == {"goal", "constraint", "scope", "context"}
+    assert refused["score"] > 20
+    assert refused["questions"]
+    assert refused["blocking"]
+
+
+def test_requests_are_routed_in_every_way_there_is(report: dict[str, Any]) -> None:
+    decisions = report["decisions"]
+    assert {decision["kind"] for decision in decisions} == {"routed", "ambiguous", "no_route"}
+    assert any(decision["vetoed_by"] for decision in decisions)
+    (vetoed,) = [d for d in decisions if d["kind"] == "no_route" and d["vetoed_by"]]
+    assert "pandas" in vetoed["vetoed_by"][0]
+    assert decisions[0]["agent"] == "stdlib-guide"
+    assert all(decision["receipt"].strip() for decision in decisions)
+
+
+def test_the_answer_is_useful_and_every_quotation_is_named(report: dict[str, Any]) -> None:
+    value = report["runs"][0]["outcome"]["value"]
+    names = {quotation["name"] for quotation in value["quotations"]}
+    assert names & {"zipfile.ZipFile.open", "zipfile.ZipFile.read"}
+    assert value["answer"]
+
+
+def test_the_careless_agent_is_sent_back_and_then_certified(report: dict[str, Any]) -> None:
+    assert report["outcome"]["kind"] == "verified"
+    assert report["outcome"]["attempts"] >= 2
+    assert report["certificate"]["verified"] is True
+    assert report["certificate"]["attempt"] == report["outcome"]["attempts"]
+    assert report["certificate"]["isolation"]["level"] == "isolated"
+    assert report["disposal"]["verified"] is True
+
+
+def test_its_receipts_verify_until_one_byte_is_changed(
+    report: dict[str, Any], home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report["receipts_verified"] is True
+    journal = Path(report["receipts"])
+    code, verification = hephaestus(capsys, "receipts", "verify", "--home", home)
+    assert code == 0
+    assert verification["ok"] is True
+
+    body = b'"kind":"ambiguous"'
+    data = journal.read_bytes()
+    assert body in data
+    entry = next(d["entry"] for d in report["decisions"] if d["kind"] == "ambiguous")
+    try:
+        journal.write_bytes(data.replace(body, b'"kind":"ambiguouz"', 1))
+        with sqlite3.connect(journal) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        connection.close()
+        code, verification = hephaestus(capsys, "receipts", "verify", "--home", home)
+        assert code == 1
+        assert verification["ok"] is False
+        assert entry in [problem["seq"] for problem in verification["problems"]]
+    finally:
+        journal.write_bytes(data)
+
+
+@pytest.mark.parametrize("option", ["--stubborn", "--withhold-findings"])
+def test_without_correction_it_is_refused(
+    report: dict[str, Any], home: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    code, refused = hephaestus(capsys, "demo", "--home", home, option)
+    assert code == 3
+    assert refused["outcome"]["kind"] == "refused"
+    assert refused["certificate"] is None
+    assert refused["disposal"]["verified"] is True
+    assert any(finding["result"] == "fail" for finding in refused["outcome"]["findings"])
+    # What failed is named; the answer that did not pass is not handed out.
+    assert "value" not in refused["outcome"]
+
+
+def test_a_model_phrases_the_answer_and_quotations_stay_checked(
+    report: dict[str, Any], home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with FakeModel(lambda path, body: openai("Use the open method of the archive object.")) as server:
+        code, told = hephaestus(
+            capsys, "demo", "--home", home, "--model", server.root + "/v1", "--model-name", "fake"
+        )  # fmt: skip
+    assert code == 0
+    assert server.seen
+    assert "Use the open method" in told["runs"][0]["outcome"]["value"]["answer"]
+    assert told["runs"][0]["certificate"]["verified"] is True
+
+
+def test_a_person_sees_what_happens(report: dict[str, Any], home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--home", str(home)]) == 0
+    shown = capsys.readouterr()
+    for words in (
+        "published stdlib-guide@",
+        "refused vague-helper",
+        "VERIFIED",
+        "nothing is left",
+        "receipts, verified",
+    ):
+        assert words in shown.out
+    assert "sent back" in shown.err
