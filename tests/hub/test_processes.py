@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 from tests.support.packages import draft
 
+from hephaestus.errors import AlreadyPublished
+from hephaestus.hub import Release
+from hephaestus.hub.admission import Admitted
 from hephaestus.hub.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -132,9 +135,6 @@ def test_of_two_processes_that_move_a_channel_from_one_generation_exactly_one_wi
 
 
 def test_whoever_commits_second_gets_what_the_first_one_published(tmp_path: Path) -> None:
-    from hephaestus.errors import AlreadyPublished
-    from hephaestus.hub.admission import Admitted
-
     store = Store(tmp_path / "hub")
     first, same, other = (store.admit(draft(files={"a.txt": text})) for text in ("1", "1", "2"))
     assert isinstance(first, Admitted)
@@ -150,8 +150,6 @@ def test_whoever_commits_second_gets_what_the_first_one_published(tmp_path: Path
 
 
 def publish(store: Store, version: str) -> str:
-    from hephaestus.hub import Release
-
     admitted = store.admit(draft(version=version, files={"prompts/who.md": "x"}))
     if isinstance(admitted, Release):
         return admitted.digest
