@@ -16,6 +16,8 @@ from pathlib import Path
 import anyio
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hephaestus import seals
 from hephaestus.errors import IntegrityError, NotFound, SignerError, StorageError, UsageError
@@ -182,36 +184,16 @@ def test_both_sides_know_the_same_purposes() -> None:
     assert set(signer_process.KEY_OF.values()) == set(keyring.KEY_NAMES)
 
 
-@pytest.mark.parametrize("what", ["", "seal", "seal/KEY"])
-async def test_permissions_that_are_too_open_are_refused_with_the_command_that_closes_them(
-    folder: Path, what: str
-) -> None:
+async def test_a_refusal_reaches_the_caller_with_the_way_out(folder: Path) -> None:
     async with SignerClient.open(folder) as signer:
-        name = (await signer.sign("head", b"x")).key_id
-    path = folder / what.replace("KEY", f"{name}.key")
-    mode = os.stat(path).st_mode & 0o777
-    os.chmod(path, mode | 0o040)
+        await signer.sign("head", b"x")
+        os.chmod(folder, 0o755)
     async with SignerClient.open(folder) as signer:
         with pytest.raises(SignerError, match="open to others") as caught:
             await signer.sign("head", b"x")
-        assert caught.value.hint is not None
-        assert f"chmod {mode:o} {path}" in caught.value.hint
-        os.chmod(path, mode)
+        assert f"chmod 700 {folder}" in str(caught.value.hint)
+        os.chmod(folder, 0o700)
         await signer.sign("head", b"x")
-
-
-async def test_a_folder_of_keys_that_is_a_link_or_another_user_s_is_refused(folder: Path) -> None:
-    real = folder.with_name("real")
-    os.mkdir(real, 0o700)
-    os.symlink(real, folder)
-    async with SignerClient.open(folder) as signer:
-        with pytest.raises(SignerError, match="is not a folder"):
-            await signer.sign("head", b"x")
-    if os.geteuid() == 0:
-        os.chown(real, 12345, 12345)
-        async with SignerClient.open(real) as signer:
-            with pytest.raises(SignerError, match="belongs to user 12345"):
-                await signer.sign("head", b"x")
 
 
 async def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None:
@@ -220,24 +202,104 @@ async def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -
             await signer.sign("head", b"x")
 
 
-@pytest.mark.parametrize(
-    ("content", "match"),
-    [
-        (b"garbage", "not an unencrypted PKCS 8 key"),
-        (None, "another key than its name says"),
-    ],
-)
-async def test_a_private_key_that_is_not_the_named_one_is_refused(
-    folder: Path, content: bytes | None, match: str
+# --- the keys, without a process around them ---
+
+
+def sealed(folder: Path, *, purpose: str = "head") -> str:
+    """A key, made by the first seal; its id."""
+    return signer_process.Keys(folder).sign(purpose, b"x")[0]
+
+
+def refused(folder: Path, match: str) -> str:
+    """Sealing is refused by a signer that starts now; the hint."""
+    with pytest.raises(signer_process.Fault, match=match) as caught:
+        signer_process.Keys(folder).sign("head", b"x")
+    return caught.value.hint
+
+
+@pytest.mark.parametrize("what", ["", "seal", "seal/KEY"])
+def test_permissions_that_are_too_open_are_refused_with_the_command_that_closes_them(folder: Path, what: str) -> None:
+    name = sealed(folder)
+    path = folder / what.replace("KEY", f"{name}.key")
+    mode = path.stat().st_mode & 0o777
+    path.chmod(mode | 0o040)
+    assert f"chmod {mode:o} {path}" in refused(folder, "open to others")
+    path.chmod(mode)
+    assert sealed(folder) == name
+
+
+def test_a_folder_of_keys_that_is_a_link_or_another_user_s_is_refused(folder: Path) -> None:
+    real = folder.with_name("real")
+    real.mkdir(0o700)
+    folder.symlink_to(real)
+    refused(folder, "is not a folder")
+    if os.geteuid() == 0:
+        os.chown(real, 12345, 12345)
+        refused(real, "belongs to user 12345")
+
+
+def test_a_private_key_that_is_a_link_is_refused(folder: Path) -> None:
+    path = folder / "seal" / f"{sealed(folder)}.key"
+    path.rename(folder / "elsewhere")
+    path.symlink_to(folder / "elsewhere")
+    refused(folder, "is not a regular file")
+
+
+def test_a_private_key_that_is_not_the_named_one_is_refused(folder: Path) -> None:
+    path = folder / "seal" / f"{sealed(folder)}.key"
+    other = folder / "release" / f"{sealed(folder, purpose='release')}.key"
+    for content, match in ((b"garbage", "not an unencrypted PKCS 8 key"), (other.read_bytes(), "another key than")):
+        path.write_bytes(content)
+        assert refused(folder, match) == "put it back from a backup"
+    path.unlink()
+    assert "from a backup, or rotate key 'seal'" in refused(folder, "is missing")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"../../etc/passwd\n", b"\xff"])
+def test_keys_without_one_that_is_active_never_lead_to_a_silent_new_key(folder: Path, content: bytes | None) -> None:
+    old = sealed(folder)
+    active = folder / "seal" / "active"
+    active.unlink()
+    if content is not None:
+        active.write_bytes(content)
+    assert "rotate key 'seal'" in refused(folder, "active")
+    new = signer_process.Keys(folder).rotate("seal")
+    assert set(keyring.trusted(folder, "head")) == {old, new}
+
+
+def test_of_two_that_find_no_key_the_slower_takes_the_faster_one_s(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with SignerClient.open(folder) as signer:
-        name = (await signer.sign("head", b"x")).key_id
-        other = (await signer.sign("release", b"x")).key_id
-    path = folder / "seal" / f"{name}.key"
-    path.write_bytes((folder / "release" / f"{other}.key").read_bytes() if content is None else content)
-    async with SignerClient.open(folder) as signer:
-        with pytest.raises(SignerError, match=match):
-            await signer.sign("head", b"x")
+    faster: list[str] = []
+    keys = signer_process.Keys(folder)
+    first = keys._first
+
+    def overtaken(name: str) -> str:
+        faster.append(sealed(folder))
+        return first(name)
+
+    monkeypatch.setattr(keys, "_first", overtaken)
+    assert keys.sign("head", b"x")[0] == faster[0]
+
+
+def test_what_is_half_written_never_carries_the_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = sealed(folder)
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(StorageError, match="No space left"):
+            keyring.revoke(folder, name, reason="x")
+    assert [item.name for item in folder.iterdir()] == ["seal"]
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        answer = signer_process.answer(signer_process.Keys(folder), signer_process.Rotate(4, "seal"))
+    assert isinstance(answer, signer_process.Refused)
+    assert (answer.id, "No space left on device" in answer.message) == (4, True)
+    assert sorted(item.name for item in (folder / "seal").iterdir()) == [f"{name}.key", f"{name}.pub", "active"]
+    assert sealed(folder) == name
 
 
 # --- rotation, revocation, backup, loss -----------------------------------------------------------
@@ -309,23 +371,6 @@ async def test_a_lost_public_file_is_written_again_from_the_private_one(folder: 
     async with SignerClient.open(folder) as signer:
         await signer.sign("head", b"y")
         seals.verify_trusted("head", b"x", seal, await signer.public_keys("head"))
-
-
-@pytest.mark.parametrize("content", [None, b"", b"../../etc/passwd\n", b"\xff"])
-async def test_keys_without_one_that_is_active_never_lead_to_a_silent_new_key(
-    folder: Path, content: bytes | None
-) -> None:
-    async with SignerClient.open(folder) as signer:
-        old = await signer.sign("head", b"x")
-        if content is None:
-            os.unlink(folder / "seal" / "active")
-        else:
-            (folder / "seal" / "active").write_bytes(content)
-        with pytest.raises(SignerError, match="active") as caught:
-            await signer.sign("head", b"x")
-        assert "rotate key 'seal'" in str(caught.value.hint)
-        await signer.rotate("seal")
-        seals.verify_trusted("head", b"x", old, await signer.public_keys("head"))
 
 
 async def test_public_keys_of_others_are_trusted_and_never_sign(folder: Path, tmp_path: Path) -> None:
@@ -543,20 +588,35 @@ async def test_the_signer_dies_with_its_host(folder: Path) -> None:
 # --- serve, in this process, where its coverage is seen -------------------------------------------
 
 
-def test_serving_answers_until_the_other_side_closes(folder: Path) -> None:
+def talk(folder: Path, data: bytes) -> tuple[int, list[signer_process.Answer]]:
+    """What serving these bytes ends with and answers."""
     ours, theirs = socket.socketpair()
     with ours:
-        ours.sendall(signer_process.frame(signer_process.Sign(1, "head", b"x")))
-        ours.sendall(signer_process.frame(signer_process.Rotate(2, "seal")))
-        ours.sendall(signer_process.frame(signer_process.Sign(3, "nothing", b"x")))
+        ours.sendall(data)
         ours.shutdown(socket.SHUT_WR)
-        assert signer_process.serve(theirs, signer_process.Keys(folder)) == 0
-        data, answers = ours.recv(1 << 16), []
+        code = signer_process.serve(theirs, signer_process.Keys(folder))
+        said, answers = ours.recv(1 << 16), []
     decoder: msgspec.msgpack.Decoder[signer_process.Answer] = msgspec.msgpack.Decoder(signer_process.Answer)
-    while data:
-        (length,) = signer_process.HEADER.unpack_from(data)
-        answers.append(decoder.decode(data[4 : 4 + length]))
-        data = data[4 + length :]
+    while said:
+        (length,) = signer_process.HEADER.unpack_from(said)
+        answers.append(decoder.decode(said[4 : 4 + length]))
+        said = said[4 + length :]
+    return code, answers
+
+
+def test_serving_answers_until_the_other_side_closes(folder: Path) -> None:
+    requests = (
+        signer_process.Sign(1, "head", b"x"), signer_process.Rotate(2, "seal"), signer_process.Sign(3, "none", b"x")
+    )  # fmt: skip
+    code, answers = talk(folder, b"".join(map(signer_process.frame, requests)))
+    assert code == 0
     assert [(type(answer).__name__, answer.id) for answer in answers] == [
         ("Ready", 0), ("Signed", 1), ("Rotated", 2), ("Refused", 3),
     ]  # fmt: skip
+
+
+@given(st.binary(min_size=1, max_size=200))
+def test_bytes_that_are_no_request_end_it_and_sign_nothing(data: bytes) -> None:
+    code, answers = talk(Path("/nonexistent/keys"), data)
+    assert code == 2
+    assert [type(answer).__name__ for answer in answers] == ["Ready", "Refused"]

@@ -45,7 +45,7 @@ class _Process:
             with theirs:
                 self.popen = subprocess.Popen(
                     [
-                        sys.executable, "-I", "-S", "-B", "-c", _BOOT,
+                        sys.executable, "-I", "-S", *(["-B"] if sys.dont_write_bytecode else []), "-c", _BOOT,
                         signer_process.__file__, str(theirs.fileno()), os.fspath(folder.absolute()), *_import_roots(),
                     ],
                     env={}, cwd="/", pass_fds=(theirs.fileno(),), start_new_session=True,

@@ -275,11 +275,15 @@ def public_line(name: str, public: bytes) -> bytes:
 def write_new(path: Path, data: bytes, *, mode: int) -> None:
     """Make a file that is not there yet, durably."""
     fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-    with os.fdopen(fd, "wb") as file:
-        os.fchmod(file.fileno(), mode)
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(fd, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)  # nothing half-written keeps the name
+        raise
 
 
 def replace(path: Path, data: bytes) -> None:
