@@ -87,8 +87,8 @@ def _call(
     return anyio.run(wait)
 
 
-def _tell(error: BaseException, out: Output) -> int:
-    error = _one(error)
+def _tell(raised: BaseException, out: Output) -> int:
+    error = _one(raised)
     match error:
         case BriefRefused():
             out.error(error, report=error.report)
@@ -104,7 +104,7 @@ def _tell(error: BaseException, out: Output) -> int:
             # Not foreseen: the trace is for whoever reports it, the object keeps the promise of --json.
             import traceback
 
-            traceback.print_exception(error)
+            traceback.print_exception(raised)
             told = HephaestusError(f"{type(error).__name__}: {error}", hint="this is a mistake in Hephaestus")
             out.error(told, kind="Unexpected")
             return 1

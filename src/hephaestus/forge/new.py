@@ -34,7 +34,7 @@ def new_package(folder: Path, *, name: str | None = None) -> tuple[str, ...]:
         UsageError: If the name is none, or the folder holds something.
         StorageError: If it cannot be written.
     """
-    name = name or folder.name
+    name = folder.name if name is None else name
     if not _NAME.fullmatch(name) or len(name) > 64:
         raise UsageError(
             f"{name!r} is no agent name: lower-case words joined by hyphens, at most 64 characters",
