@@ -1,4 +1,4 @@
-"""A full disk and a read-only one, real ones: file systems of 1 MB mounted for a child process only."""
+"""A full disk, a read-only one and another user's hub: real ones, mounted or made for a child process only."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.support.packages import draft
+from tests.support.plain_user import run_as_plain_user
+
+from hephaestus.hub.admission import Admitted
+from hephaestus.hub.store import Store
 
 ROOT = Path(__file__).parents[2]
 UNSHARE = ["unshare", "--user", "--map-root-user", "--mount"]
@@ -155,3 +160,52 @@ def test_a_disk_that_cannot_take_more_refuses_and_loses_nothing(tmp_path: Path, 
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.iterdir()) == [], "the mount was the child's own"
+
+
+ANOTHER_USER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from hephaestus.errors import StorageError
+from hephaestus.hub.store import Store
+from tests.support.packages import draft
+
+store = Store(Path(sys.argv[2]))
+assert not store.writable
+assert [release.ref for release in store.releases(None)] == ["echo@1.0.0"]
+assert store.audit() == ()
+assert store.read("echo", "src/echo.py")
+assert store.unpack("echo")
+try:
+    store.write(store.admit(draft(version="2.0.0")))
+except StorageError as error:
+    print("refused:", error)
+store.close()
+try:
+    Store(Path(sys.argv[2]) / "another")
+except StorageError as error:
+    print("refused:", error)
+"""
+
+
+def test_a_hub_of_another_user_can_be_read_and_not_written(tmp_path: Path) -> None:
+    hub = tmp_path / "hub"
+    store = Store(hub)
+    admitted = store.admit(draft())
+    assert isinstance(admitted, Admitted)
+    store.commit(admitted, store.write(admitted), None)
+    store.unpack("echo")
+    store.close()
+    paths = [hub, *hub.rglob("*")]
+    modes = [path.stat().st_mode for path in paths]
+    for path, mode in zip(paths, modes, strict=True):
+        path.chmod(mode & ~0o222)  # for root, being another user is enough; anybody else is kept out by this
+    try:
+        done = run_as_plain_user(ANOTHER_USER, str(ROOT), str(hub), folder=tmp_path)
+    finally:
+        for path, mode in zip(paths, modes, strict=True):
+            path.chmod(mode)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("refused:") == 2, done.stdout
+    assert "can be read but not written" in done.stdout
+    assert "Permission denied" in done.stdout
