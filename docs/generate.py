@@ -7,6 +7,7 @@ pages, ``python docs/generate.py --check`` only says which are out of date. A te
 
 from __future__ import annotations
 
+import argparse
 import ast
 import difflib
 import functools
@@ -399,6 +400,47 @@ def journal_entry() -> str:
     return described(Entry, defaults=False)
 
 
+# --- the command line ---------------------------------------------------------------------------------------------
+
+
+def verbs(parser: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every verb of a parser with its own parser, depth first; nouns are passed through."""
+    for action in parser._actions:
+        if not isinstance(action, argparse._SubParsersAction):
+            continue
+        for name, inner in action.choices.items():
+            below = list(verbs(inner, f"{path}{name} "))
+            yield from below or [(path + name, inner)]
+
+
+def spelled(action: argparse.Action) -> str:
+    """How an argument is typed."""
+    metavar = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
+    if not action.option_strings:
+        return {"+": f"`{metavar} ...`", "?": f"`[{metavar}]`"}.get(str(action.nargs), f"`{metavar}`")
+    if action.nargs == 0:
+        return f"`{action.option_strings[-1]}`"
+    value = "|".join(map(str, action.choices)) if action.choices else metavar
+    return f"`{action.option_strings[-1]} {value}`"
+
+
+def cli_verbs() -> str:
+    """Every verb: what it does, what it takes, an example."""
+    from hephaestus.cli.app import parser
+
+    parts: list[str] = []
+    for name, verb in verbs(parser()):
+        part = f"#### {name}\n\n{verb.description}\n\n"
+        taken = [action for action in verb._actions if action.dest not in ("help", "json", "home")]
+        if taken:
+            part += rows(("argument", "meaning"), *((spelled(action), action.help or "") for action in taken)) + "\n"
+        example = re.search(r"example:\n((?:  .+\n?)+)", verb.epilog or "")
+        if example:
+            part += "```console\n" + "".join(f"$ {line.strip()}\n" for line in example[1].splitlines()) + "```\n"
+        parts.append(part.rstrip("\n") + "\n")
+    return "\n".join(parts)
+
+
 # --- errors -------------------------------------------------------------------------------------------------------
 
 
@@ -422,6 +464,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "causes": causes,
     "certificate-fields": certificate_fields,
     "check-kinds": check_kinds,
+    "cli-verbs": cli_verbs,
     "endings": endings,
     "journal-entry": journal_entry,
     "journal-kinds": journal_kinds,
