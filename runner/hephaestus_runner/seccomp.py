@@ -198,6 +198,15 @@ def apply(level: Level) -> None:
     Raises:
         OSError: When the kernel refuses.
     """
-    code = memory(build(level))
-    program = _Fprog(len(code) // 8, ctypes.addressof(code))
+    install(build(level))
+
+
+def install(code: bytes) -> None:
+    """Install a filter of BPF instructions.
+
+    Raises:
+        OSError: When the kernel refuses.
+    """
+    buffer = memory(code)
+    program = _Fprog(len(code) // 8, ctypes.addressof(buffer))
     syscall("seccomp", 1, 0, memory(bytes(program)))

@@ -47,7 +47,11 @@ def run(config: Config, body: Callable[[dict[str, str]], None]) -> NoReturn:
         config: From the host.
         body: Called in the confined child with its features; the child ends when it returns.
     """
-    limits.die_with_parent()
+    if config.level == "isolated":
+        # The child dies with this process, and the rest of its namespace with the child; this may be killed outright,
+        # even while it is stopped. At other levels it must live to end what the child started: it sees the host's end
+        # on the control socket.
+        limits.die_with_parent()
     limits.adopt_orphans()
     try:
         features = confine.leave(config)

@@ -282,6 +282,7 @@ async def test_many_children_at_once_each_have_a_user_id_of_their_own(tmp_path: 
     runs = tmp_path / "runs"
     runs.mkdir()
     found: list[Result] = []
+    everyone = anyio.Event()
 
     async def one() -> None:
         async with launch(spec, runs=runs) as child:
@@ -289,15 +290,16 @@ async def test_many_children_at_once_each_have_a_user_id_of_their_own(tmp_path: 
             message = await child.receive()
             assert isinstance(message, Result)
             found.append(message)
-            while len(found) < 4:  # all of them alive at the same time
-                await anyio.sleep(0.001)
+            if len(found) == 4:
+                everyone.set()
+            await everyone.wait()  # so that all of them are alive at the same time
 
     async with anyio.create_task_group() as group:
         for _ in range(4):
             group.start_soon(one)
     if os.geteuid() == 0:
         assert len({message.value for message in found}) == 4
-    assert list(runs.iterdir()) == []
+    assert os.listdir(runs) == []
 
 
 @pytest.mark.parametrize("field", ["package", "shard", "exchange"])
@@ -306,13 +308,14 @@ async def test_a_path_that_is_not_there_is_a_usage_error(tmp_path: Path, field: 
     with pytest.raises(UsageError, match=f"{field} .* does not exist"):
         async with launch(spec, runs=tmp_path):
             pytest.fail("it was started")
-    assert list(tmp_path.iterdir()) == []
+    assert os.listdir(tmp_path) == []
 
 
 @root_only
 async def test_a_package_that_only_root_can_read_is_refused_before_it_is_started(tmp_path: Path) -> None:
-    (tmp_path / "closed").mkdir(mode=0o700)
-    spec = LaunchSpec(role="inspect", policy=policy(), package=tmp_path / "closed")
+    closed = package(tmp_path, "")
+    os.chmod(closed, 0o700)
+    spec = LaunchSpec(role="inspect", policy=policy(), package=closed)
     with pytest.raises(UsageError, match="by its owner only") as caught:
         async with launch(spec, runs=tmp_path):
             pytest.fail("it was started")
@@ -351,7 +354,7 @@ async def test_an_interpreter_that_cannot_be_run_leaves_no_folder_and_no_descrip
     with pytest.raises(FileNotFoundError):
         async with launch(spec, runs=runs):
             pytest.fail("it was started")
-    assert list(runs.iterdir()) == []
+    assert os.listdir(runs) == []
     assert len(os.listdir("/proc/self/fd")) == before
 
 

@@ -1,7 +1,6 @@
-"""The runner's main script with coverage around it; see ``child_coverage``. Knows nothing that the product would notice.
+"""The runner's main script with coverage around it; ``child_coverage`` has it started instead of that.
 
-Started instead of the runner's ``main.py``, in the same way; it finds two folders and a descriptor in the name of the
-script file that leads to it, because arguments and environment are the product's.
+Arguments and environment are the product's, so what this needs to know is written into the script that imports it.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import NoReturn
 
 
 def run(coverage_home: str, runner_home: str, descriptor: int) -> NoReturn:
-    """Measure ``hephaestus_runner`` in this process and those it forks, and append what was measured when each exits."""
+    """Measure the runner in this process and those it forks; each appends what was measured when it exits."""
     sys.path.append(coverage_home)
     import coverage
     import coverage.sqldata  # what is needed at the end must be loaded before there is nothing to load from

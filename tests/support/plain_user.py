@@ -17,13 +17,16 @@ NOBODY = 65_534
 ROOT = Path(__file__).parents[2]
 
 
-def run_as_plain_user(script: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def run_as_plain_user(
+    script: str, *arguments: str, folder: Path, become: int = NOBODY
+) -> subprocess.CompletedProcess[str]:
     """Run a Python program as a user without privileges: this one, or nobody when this one is root.
 
     Args:
         script: The program.
         arguments: For it.
         folder: Where it may write; it becomes the working folder. Its parents must let others pass.
+        become: Who to be, where this one is root; root itself is then only shown the paths.
     """
     path = folder / "script.py"
     path.write_text(script, encoding="utf-8")
@@ -31,8 +34,8 @@ def run_as_plain_user(script: str, *arguments: str, folder: Path) -> subprocess.
     command = [sys.executable, "-B", str(path), *arguments]
     if os.geteuid() == 0:
         shown = [sys.prefix, sys.base_prefix, str(ROOT), str(folder)]
-        command = [sys.executable, "-B", __file__, json.dumps(shown), *command]
-        os.chown(folder, NOBODY, NOBODY)
+        command = [sys.executable, "-B", __file__, json.dumps([become, *shown]), *command]
+        os.chown(folder, become, become)
     environment = {"HOME": str(folder), "TMPDIR": str(folder), "PATH": os.environ.get("PATH", "")}
     return subprocess.run(
         command, env=environment, cwd=folder, capture_output=True, text=True, timeout=120, check=False
@@ -69,11 +72,12 @@ def show(paths: list[str]) -> None:
 
 
 def main() -> None:
-    shown, *command = sys.argv[1:]
-    show(json.loads(shown))
+    order, *command = sys.argv[1:]
+    become, *shown = json.loads(order)
+    show(shown)
     os.setgroups([])
-    os.setresgid(NOBODY, NOBODY, NOBODY)
-    os.setresuid(NOBODY, NOBODY, NOBODY)
+    os.setresgid(become, become, become)
+    os.setresuid(become, become, become)
     os.execv(command[0], command)
 
 

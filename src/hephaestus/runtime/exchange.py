@@ -38,12 +38,14 @@ def read_file(folder: Path, file: File) -> bytes:
         descriptor = os.open(folder / file.name, flags)
     except (OSError, ValueError) as error:
         raise ProtocolError(f"the child named {file.name[:80]!r}, which cannot be opened: {error}") from error
-    with open(descriptor, "rb") as opened:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ProtocolError(f"the child named {file.name[:80]!r}, which is no regular file")
-        # One byte more than announced shows a file that is longer; the status cannot be trusted while it is open.
-        data = opened.read(file.size + 1)
+        with open(descriptor, "rb", closefd=False) as opened:
+            # One byte more than announced shows a longer file; its status could change while it is read.
+            data = opened.read(file.size + 1)
+    finally:
+        os.close(descriptor)
     if len(data) != file.size or canonical.digest_bytes(data) != file.digest:
         raise ProtocolError(f"{file.name[:80]!r} is not the {file.size} bytes with digest {file.digest[:80]} announced")
     return data

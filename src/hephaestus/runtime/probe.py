@@ -8,6 +8,7 @@ import socket
 import sys
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -49,14 +50,12 @@ def _probe() -> Isolation:
         reason = f"{sys.platform} has no namespaces, Landlock or seccomp"
         reasons: dict[Level, str] = dict.fromkeys(TRIED, reason)
         return Isolation(level="none", features={}, reasons=reasons, advice=advice("isolated", reason))
-    found: list[Isolation] = []
     # A loop of its own in a thread of its own: the caller may be inside one or inside none.
-    thread = threading.Thread(target=lambda: found.append(anyio.run(_try_all)), name="hephaestus-probe")
-    thread.start()
-    thread.join()
-    if not found:
-        raise HephaestusError("the probe of the isolation levels failed; its trace is on standard error")
-    return found[0]
+    with ThreadPoolExecutor(1, "hephaestus-probe") as pool:
+        try:
+            return pool.submit(anyio.run, _try_all).result()
+        except OSError as error:
+            raise HephaestusError(f"the isolation levels could not be tried: {error}") from error
 
 
 async def _try_all() -> Isolation:

@@ -1,0 +1,227 @@
+"""Nothing of a child is left: its folder whatever it made of it, and its tree when the host itself is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.support.children import linux_only, root_only
+from tests.support.plain_user import ROOT, run_as_plain_user
+
+from hephaestus.runtime.disposal import remove_folder
+from hephaestus_runner.processes import descendants, kill_below, kill_of_user, of_user
+
+HOST = """
+import anyio, os, sys
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from tests.support.children import agent, working
+
+SOURCE = '''
+import os, time
+def main(task):
+    for _ in range(3):
+        if os.fork() == 0:
+            os.setsid()
+            time.sleep(600)
+    task.progress("ready")
+    time.sleep(600)
+'''
+
+async def main():
+    folder = Path(sys.argv[1])
+    async with working(agent(folder, SOURCE, level=sys.argv[2]), folder) as child:
+        await child.receive()
+        print(child.supervisor, flush=True)
+        sys.stdin.read()
+
+anyio.run(main)
+"""
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return status.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def gone(pids: list[int], seconds: float = 20) -> bool:
+    """Whether they all end, waiting on the kernel's own word for each."""
+    import select
+
+    until = time.monotonic() + seconds
+    for pid in pids:
+        try:
+            handle = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        try:
+            if not select.select([handle], [], [], max(0, until - time.monotonic()))[0]:
+                return False
+        finally:
+            os.close(handle)
+    return True
+
+
+@linux_only
+@pytest.mark.parametrize("level", ["isolated", "none"])
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_host_that_is_killed_leaves_no_process(tmp_path: Path, level: str, stopped: bool) -> None:
+    script = HOST.format(root=str(ROOT))
+    host = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path), level], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with host:
+        assert host.stdout is not None
+        supervisor = int(host.stdout.readline())
+        tree = [supervisor, *descendants(supervisor)]
+        assert len(tree) >= 5
+        if stopped and level == "isolated":
+            os.kill(supervisor, signal.SIGSTOP)
+        host.kill()
+    assert gone(tree)
+
+
+@linux_only
+def test_a_supervisor_that_is_asked_to_end_ends_the_tree(tmp_path: Path) -> None:
+    script = HOST.format(root=str(ROOT))
+    host = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path), "none"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with host:
+        assert host.stdout is not None
+        supervisor = int(host.stdout.readline())
+        tree = [supervisor, *descendants(supervisor)]
+        os.kill(supervisor, signal.SIGTERM)
+        assert gone(tree)
+        host.kill()
+
+
+def test_a_folder_is_removed_however_deep_it_is(tmp_path: Path) -> None:
+    target = tmp_path / "gone"
+    target.mkdir()
+    (target / "work").mkdir()
+    descriptor = os.open(target / "work", os.O_RDONLY)
+    for _ in range(1100):  # deeper than a path can be long and Python's stack can be
+        os.mkdir("deeper", dir_fd=descriptor)
+        inner = os.open("deeper", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = inner
+    os.close(descriptor)
+    assert remove_folder(target)
+    assert not target.exists()
+
+
+def test_links_are_removed_and_not_followed(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "file").touch()
+    target = tmp_path / "gone"
+    target.mkdir()
+    (target / "link").symlink_to(kept)
+    (target / "dangling").symlink_to("/nowhere")
+    assert remove_folder(target)
+    assert (kept / "file").exists()
+
+
+names = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=20)
+modes = st.sampled_from([0o000, 0o300, 0o400, 0o500, 0o700])
+
+
+@settings(max_examples=60, deadline=None)
+@given(entries=st.lists(st.tuples(st.lists(names, min_size=1, max_size=4), st.booleans(), modes), max_size=12))
+def test_whatever_a_child_makes_of_its_folder_it_is_removed(
+    tmp_path_factory: pytest.TempPathFactory, entries: list[tuple[list[str], bool, int]]
+) -> None:
+    target = tmp_path_factory.mktemp("x") / "gone"
+    (target / "work").mkdir(parents=True)
+    made = []
+    for parts, folder, mode in entries:
+        path = os.path.join(target, "work", *(f"_{part}" for part in parts))
+        try:
+            if folder:
+                os.makedirs(path, exist_ok=True)
+            else:
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                with open(path, "wb"):
+                    pass
+        except (OSError, ValueError):
+            continue
+        made.append((path, mode))
+    for path, mode in sorted(made, reverse=True):
+        os.chmod(path, mode)
+    assert remove_folder(target)
+
+
+@linux_only
+def test_an_ordinary_user_removes_folders_without_permissions_as_well(tmp_path: Path) -> None:
+    script = f"""
+import os, sys
+sys.path.insert(0, {str(ROOT)!r})
+from pathlib import Path
+from hephaestus.runtime.disposal import remove_folder
+target = Path(sys.argv[1])
+os.makedirs(target / "work/a/b/c")
+(target / "work/a/b/file").touch()
+for path in ("work/a/b/c", "work/a/b", "work/a", "work"):
+    os.chmod(target / path, 0)
+print(remove_folder(target), target.exists())
+"""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        done = run_as_plain_user(script, f"{folder}/gone", folder=Path(folder))
+    assert done.stdout == "True False\n", done.stderr
+
+
+def test_what_cannot_be_removed_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    assert not remove_folder(file)
+    assert remove_folder(tmp_path / "never there")
+
+
+@linux_only
+def test_all_below_a_process_are_found_and_killed() -> None:
+    code = (
+        "import os, time, sys\n"
+        "from hephaestus_runner import limits\n"
+        "limits.adopt_orphans()\n"
+        "for _ in range(3):\n"
+        "    if os.fork() == 0:\n"
+        "        os.setsid()\n"
+        "        if os.fork():\n"
+        "            os._exit(0)\n"
+        "        time.sleep(600)\n"
+        "for _ in range(3): os.wait()\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        below = descendants(process.pid)
+        assert len(below) == 3
+        assert kill_below(process.pid) == 3
+        assert gone(below)
+        assert kill_below(process.pid) == 0
+        process.kill()
+
+
+@root_only
+def test_all_processes_of_a_user_are_found_and_killed() -> None:
+    uid = 64_999
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, user=uid) as process:
+        assert of_user(uid) == [process.pid]
+        assert kill_of_user(uid, 10) == 0
+        assert gone([process.pid])
