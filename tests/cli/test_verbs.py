@@ -417,3 +417,62 @@ def test_ctrl_c_is_an_ending_and_not_a_trace(typed: Type, monkeypatch: pytest.Mo
     assert (done.code, done.error["kind"]) == (130, "Interrupted")
     done = typed("version")
     assert (done.code, done.out, done.err) == (130, "", "error: interrupted\n")
+
+
+def test_answers_build_a_vague_brief_and_are_written_down(typed: Type, shop: Path) -> None:
+    package = shop / "text-statistics"
+    vague(package)
+    done = typed("interview", package, "--answer", "goal.outcome=Count the words of one text", "--json")
+    assert done.code == 4
+    assert done.object["question"]["field"] == "goal.acceptance"
+    answers = [
+        "goal.acceptance=the check counts (python) passes",
+        'goal.deliverable={ kind = "counts", schema = "schema/output.json" }',
+        "constraint.budget=60 seconds, 3 attempts",
+        "constraint.tools_allowed=none",
+        "constraint.network=none",
+        'scope.in=["Texts in the request"]',
+        "scope.out=Texts that are somewhere else",
+        "scope.edge_cases=nothing found: say so and return an empty list",
+        "scope.stop_when=The text was counted once",
+        "context.inputs=the request, a text",
+        "context.audience=developers",
+        "context.knowledge_sources=none",
+    ]
+    done = typed("interview", package, "--json", *(word for answer in answers for word in ("--answer", answer)))
+    assert done.code == 0, done.object["report"]["next_questions"]
+    assert "builds" in typed("interview", package).out
+    assert "put off" in typed("interview", package, "--later", "scope.out=Ann decides").out
+    assert typed("interview", package, "--json").object["report"]["blocking"] == ["scope.out"]
+
+
+def test_asking_goes_on_until_nothing_is_typed(typed: Type, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = shop / "text-statistics"
+    vague(package)
+    typing = "9\n1\nlater: Ann decides\nlater:\n2\n\n"
+    monkeypatch.setattr("sys.stdin", io.StringIO(typing))
+    done = typed("interview", package, "--ask")
+    assert done.code == 4
+    assert "goal.acceptance: Expected `array`, got `int`" in done.out  # 9 is no option, and no list of criteria
+    assert "putting off constraint.budget needs a reason" in done.out
+    report = typed("interview", package, "--json").object["report"]
+    points = {one["field"]: one["status"] for one in report["points"]}
+    assert (points["goal.acceptance"], points["constraint.budget"], points["context.inputs"]) == (
+        "bound",
+        "bound",
+        "missing",
+    )
+    assert (package / "brief.toml").read_text().count('"deferred"') == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--ask"], ["--answer", "goal.outcome"], ["--answer", "goal.nothing=1"], ["--later", "goal.outcome="],
+     ["--answer", "constraint.network=perhaps"], ["--rounds", "-1"]],
+)  # fmt: skip
+def test_an_answer_that_does_not_fit_changes_nothing(typed: Type, shop: Path, words: list[str]) -> None:
+    package = shop / "text-statistics"
+    before = (package / "brief.toml").read_bytes()
+    done = typed("interview", package, "--json", *words)
+    assert (done.code, done.error["kind"]) == (2, "UsageError")
+    assert (package / "brief.toml").read_bytes() == before

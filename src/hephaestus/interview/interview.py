@@ -7,6 +7,7 @@ was saved goes on with the same next question.
 from __future__ import annotations
 
 import functools
+import tomllib
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
@@ -107,6 +108,25 @@ class Interview:
         provenance = {key: origin for key, origin in brief.provenance.items() if not _within(key, field)}
         return self._next(msgspec.structs.replace(brief, provenance=provenance), field)
 
+    def answer_typed(self, field: str, text: str) -> Interview:
+        """The interview after ``field`` was answered with what a person typed.
+
+        Args:
+            field: A field of the form.
+            text: An option of the question; or plain text where the field is text or a list of texts; or a value as
+                ``brief.toml`` would have it.
+
+        Raises:
+            UsageError: As :meth:`answer`.
+        """
+        if field in _TEXTS or text in options(self._known(field), checks=self._checks):
+            return self.answer(field, text)
+        try:
+            value: object = tomllib.loads(f"value = {text}")["value"]
+        except (ValueError, RecursionError):
+            value = text
+        return self.answer(field, value)
+
     def skip(self, field: str, reason: str) -> Interview:
         """The interview after ``field`` was put off to later. The field stays missing, whatever stood there.
 
@@ -174,3 +194,4 @@ def _within(key: str, field: str) -> bool:
 
 
 _TEXT_LISTS = frozenset({"constraint.tools_allowed", "scope.in", "scope.out", "context.knowledge_sources"})
+_TEXTS = frozenset({"goal.outcome", "constraint.network", "scope.stop_when", "context.audience", "context.environment"})
