@@ -1,5 +1,7 @@
 """The gate of a run: passes only what every check passes, stays within its budget, and notices circles."""
 
+import itertools
+
 import anyio
 import pytest
 from hypothesis import given
@@ -67,6 +69,17 @@ async def test_the_same_artefact_twice_is_a_stall() -> None:
     _, _, last = await rule(gate(attempts=9), "fail 1", "fail 2", "fail 1")
     assert isinstance(last, Exhausted)
     assert (last.attempt, last.stalled) == (3, True)
+
+
+async def test_the_same_artefact_is_a_stall_even_if_a_check_tells_it_differently() -> None:
+    numbers = itertools.count()
+
+    def fickle(subject: Subject) -> Observation:
+        return Observation(inspected=1, details=(detail("ok", str(next(numbers))),), problems=1)
+
+    _, last = await rule(Gate(Stormbreaker(with_looks(fickle=fickle)), Budget(9)), "same", "same")
+    assert isinstance(last, Exhausted)
+    assert last.stalled
 
 
 async def test_the_same_failures_twice_are_a_stall() -> None:
@@ -145,6 +158,24 @@ async def test_submissions_at_once_are_ruled_on_one_after_the_other() -> None:
         group.start_soon(submit, "fail 2")
     assert sorted(ruling.attempt for ruling in rulings if not isinstance(ruling, Unclear)) == [1, 2]
     assert [type(ruling) for ruling in rulings] == [SentBack, Exhausted]
+
+
+async def test_of_two_passes_at_once_only_the_first_is_one() -> None:
+    on = gate()
+    rulings: list[Ruling] = []
+    refused: list[UsageError] = []
+
+    async def submit(word: str) -> None:
+        try:
+            rulings.extend(await rule(on, word))
+        except UsageError as error:
+            refused.append(error)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(submit, "ok 1")
+        group.start_soon(submit, "ok 2")
+    assert [type(ruling) for ruling in rulings] == [Passed]
+    assert len(refused) == 1
 
 
 async def test_feedback_says_what_is_wrong_and_where() -> None:
