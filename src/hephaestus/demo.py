@@ -5,8 +5,11 @@ It needs no key and no network. The knowledge is the documentation of the Python
 
 from __future__ import annotations
 
+import shutil
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
@@ -21,7 +24,7 @@ from hephaestus.taskforce import Disposal, TaskForce
 from hephaestus_runner.protocol import Level
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from hephaestus.interview import Report
     from hephaestus.runtime import Runtime
@@ -89,17 +92,24 @@ class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
     verification: Verification  # of the whole journal
 
 
-def examples_folder() -> Path:
-    """Where the example packages are: beside the installed library, or in the checkout that it is run from.
+@contextmanager
+def example_packages() -> Iterator[Path]:
+    """A copy of the example packages, from the installed library or from the checkout that it is run from.
+
+    A copy, because some installers hard-link files, and a package with a second name for a file is refused.
 
     Raises:
-        NotFound: If neither is there.
+        NotFound: If they are in neither place.
     """
     installed = Path(str(resources.files("hephaestus"))) / "_examples"
     checkout = Path(__file__).resolve().parents[2] / "examples" / "agents"
     for folder in (installed, checkout):
         if (folder / GOOD[0] / "agent.toml").is_file():
-            return folder
+            with TemporaryDirectory(prefix="hephaestus-examples-") as copy:
+                for name in (*GOOD, VAGUE):
+                    shutil.copytree(folder / name, Path(copy) / name)
+                yield Path(copy)
+                return
     raise NotFound("the example packages are not installed", hint="name their folder with --examples")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,13 +38,15 @@ def add(verbs: Verbs) -> None:
 
 
 async def _demo(arguments: argparse.Namespace, out: Output) -> int:
-    from hephaestus.demo import demonstrate, examples_folder
+    from hephaestus.demo import demonstrate, example_packages
 
-    examples = arguments.examples or examples_folder()
     if arguments.home is None:
         # A fresh one, which stays, so that its receipts can be read afterwards.
         arguments.home = Path(tempfile.mkdtemp(prefix="hephaestus-demo-"))
-    with out.working("starting"):
+    with (
+        out.working("starting"),
+        nullcontext(arguments.examples) if arguments.examples else example_packages() as examples,
+    ):
         async with opened(arguments) as runtime:
             report = await demonstrate(
                 runtime,

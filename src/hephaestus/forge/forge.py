@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
@@ -69,7 +68,9 @@ class Forge:
                 report=found.report,
                 hint="answer the questions in brief.toml, then publish again",
             )
-        tree, built = found.tree, {"hephaestus": metadata.version("hephaestus-os")}
+        # Only what derives something is part of a release: the version of this library is not, or an upgrade would
+        # make other bytes of the same package.
+        tree, built = found.tree, dict[str, str]()
         if found.manifest.knowledge:
             if tree.get(PASSAGES_FILE) is not None:
                 raise AssetError("this name is kept for the passages that the build makes", file=PASSAGES_FILE)
