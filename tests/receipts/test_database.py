@@ -125,6 +125,43 @@ def test_several_processes_write_one_chain(tmp_path: Path) -> None:
     assert verify_journal(path, keys={}).ok
 
 
+async def test_the_writer_waits_for_the_disk_and_wipes_what_it_deletes(tmp_path: Path) -> None:
+    async with Journal.open(tmp_path / "journal.db") as journal:
+        assert journal._writer is not None
+        pragmas = {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1, "trusted_schema": 0}
+        for name, value in pragmas.items():
+            assert database.rows(journal._writer, f"PRAGMA {name}") == [(value,)]
+
+
+async def test_an_awkward_path_is_only_a_path(tmp_path: Path) -> None:
+    path = tmp_path / "a b%20?mode=memory#x.db"
+    async with Journal.open(path) as journal:
+        await journal.append(Draft("event", "r1", {}, {"text": b"x" * 50_000}))
+    assert os.listdir(tmp_path / f"{path.stem}.blobs")
+    assert os.stat(path).st_size > 4096
+    assert verify_journal(path, keys={}).entries == 1
+
+
+async def test_a_journal_that_opens_only_halfway_is_closed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[apsw.Connection] = []
+    connect = database.connect
+
+    def once(path: Path) -> apsw.Connection:
+        if opened:
+            raise StorageError("no more")
+        opened.append(connect(path))
+        return opened[0]
+
+    monkeypatch.setattr(database, "connect", once)
+    with pytest.raises(StorageError, match="no more"):
+        async with Journal.open(tmp_path / "journal.db"):
+            pass
+    with pytest.raises(apsw.ConnectionClosedError):
+        opened[0].execute("SELECT 1")
+
+
 async def test_a_folder_that_is_missing_or_a_file_is_a_storage_error(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="No such file"):
         async with Journal.open(tmp_path / "missing" / "journal.db"):

@@ -175,7 +175,7 @@ def connect_readonly(path: Path) -> apsw.Connection:
         raise NotFound(f"no journal at {path}", hint="the journal is made by the first run; check the home folder")
     with explained(path, "read"):
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-        uri = "file:" + quote(os.fspath(path.absolute()))
+        uri = "file:" + quote(os.fsencode(path.absolute()))
         connection = apsw.Connection(uri + "?mode=ro", flags=flags)
         try:
             _harden(connection)
