@@ -13,7 +13,7 @@ from tests.routing.cards import ARCHIVES, CARDS, MUSIC, entry
 from hephaestus import canonical
 from hephaestus.errors import UsageError
 from hephaestus.routing import CardEntry, CardTable, compile_cards
-from hephaestus.routing.compile import fixed_log2
+from hephaestus.routing.learn import fixed_log2
 from hephaestus.routing.table import MAX_POTENTIAL, MAX_WEIGHT
 
 sentences = st.lists(
@@ -115,6 +115,27 @@ def test_a_cap_below_one_is_refused() -> None:
 def test_checks_of_a_card_stay_in_its_release() -> None:
     (card,) = CardTable.load(compile_cards([MUSIC])).entries
     assert "checks" not in msgspec.to_builtins(card)
+
+
+@pytest.mark.parametrize(
+    ("examples", "kinship"),
+    [
+        ((), 0),
+        (("brass telescope",), 0),
+        (("brass telescope",) * 8, 3 * 64),
+        (("brass telescope",) * 8 + ("oak",) * 8, 3 * 64),
+        (("brass telescope", "oak table", "red fox"), 0),
+        (("!?",) * 3, 0),
+    ],
+)
+def test_kinship_is_what_an_example_has_in_common_with_the_others(examples: tuple[str, ...], kinship: int) -> None:
+    (card,) = CardTable.load(compile_cards([entry("a", examples=examples)]))
+    assert card.kinship == kinship
+
+
+def test_counter_examples_do_not_make_kin() -> None:
+    (card,) = CardTable.load(compile_cards([entry("a", examples=("fox",) * 2, counter_examples=("fox",) * 5)]))
+    assert card.kinship == 0
 
 
 @given(st.integers(1, 2**80))

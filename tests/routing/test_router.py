@@ -167,13 +167,17 @@ def test_a_card_with_few_examples_stands_in_the_way_of_others() -> None:
 
 
 def test_a_card_that_claims_is_found_behind_any_number_that_do_not() -> None:
-    # Cards with more examples need more to claim: the best three by score fail, the fourth does not.
-    filler = tuple(f"{a} {b}" for a in "bcdefghijk" for b in "lmnopqrstu")
-    crowd = [entry(f"crowd-{n}", examples=("brass telescope",) * 8 + filler * 3) for n in range(3)]
-    small = entry("small", examples=("brass telescope",) * 7 + filler[:3])
-    decision = router(*crowd, small).route("brass telescope repairs")
+    # The best three by score have examples that are all alike, and so ask for more than the fourth.
+    crowd = [entry(f"crowd-{n}", examples=("red telescope house garden",) * 14) for n in range(3)]
+    small = entry(
+        "small", examples=tuple(f"{a} telescope {b}" for a, b in zip("abcdefghijkl", "mnopqrstuvwx", strict=True))
+    )
+    assert isinstance(router(*crowd).route("telescope"), NoRoute)
+    decision = router(*crowd, small).route("telescope")
     assert isinstance(decision, Ambiguous)
-    assert "small" in [candidate.agent for candidate in decision.candidates]
+    assert [candidate.agent for candidate in decision.candidates][-1] == "small"
+    assert decision.gate.claim >= decision.gate.floor
+    assert decision.gate.lead < 0
 
 
 def test_equal_scores_are_ordered_by_priority_and_then_by_name() -> None:

@@ -36,7 +36,7 @@ class Index:
     def __init__(self, contents: Contents) -> None:
         cards = len(contents.cards)
         enough = contents.thresholds.min_examples
-        self.least_reach = min((card.reach for card in contents.cards if card.examples >= enough), default=0)
+        self.least_kinship = min((card.kinship for card in contents.cards if card.examples >= enough), default=0)
         self._unseen = contents.unseen
         self._weights: list[dict[str, int]] = [{} for _ in range(cards)]
         self._features: dict[str, tuple[int, int, Postings]] = {}

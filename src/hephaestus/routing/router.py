@@ -5,12 +5,12 @@ The first of these that holds decides:
 1. **Triggers.** Cards with a matching trigger, and no matching anti-trigger, claim the request. The best of them wins
    if it is alone or ``trigger_lead`` points ahead of the next; otherwise the decision is ambiguous. A trigger counts
    once, its weight grows with its words, and words inside a longer trigger of the same card do not count again.
-2. **Examples.** Without triggers, a card claims the request if its score reaches ``floor`` permille of the most it
-   could be: the request's potential (what all its words and pairs are worth, those that no card knows included) times
-   the card's reach (what it would score for each point of that if all of its examples held all of the request). So a
-   few known words in a request about something else claim nothing. The best wins if it is ``lead`` permille of the
-   potential ahead of the next. A card with fewer than ``min_examples`` examples is listed, and stands in the way of
-   others, but never wins here.
+2. **Examples.** Without triggers, a card claims the request if it scores enough for each point of the request's
+   potential, which is what all its words and pairs are worth, those that no card knows included; so a few known words
+   in a request about something else claim nothing. Enough is ``floor`` permille of the card's kinship (what its own
+   examples have in common), and ``least`` permille at least. The best wins if it is ``lead`` permille of the potential
+   ahead of the next. A card with fewer than ``min_examples`` examples is listed, and stands in the way of others, but
+   never wins here.
 3. **No route**, with the nearest cards.
 
 Cards with a matching anti-trigger take no part and are listed. An anti-trigger only takes away: it changes no other
@@ -226,10 +226,13 @@ class _Question:
 
     def least_floor(self) -> int:
         """The floor of the card that needs the least, of those that can win by examples."""
-        return self.limits.floor * self.potential * self.index.least_reach
+        return self.potential * self.floor_per_point(self.index.least_kinship)
 
     def floor(self, card: int) -> int:
-        return self.limits.floor * self.potential * self.cards[card].reach
+        return self.potential * self.floor_per_point(self.cards[card].kinship)
+
+    def floor_per_point(self, kinship: int) -> int:
+        return max(self.limits.floor * kinship, self.limits.least << LOG_BITS)
 
     def candidate(self, card: int, why_not: WhyNot) -> Candidate:
         entry = self.cards[card]

@@ -25,13 +25,16 @@ MAX_WEIGHT = 2**13 - 1
 """Of one feature for one card. A request has fewer than 2**18 different features, so that every sum fits 32 bits."""
 
 MAX_POTENTIAL = 2**14 - 1
-"""Of one feature; keeps both sides of every comparison within the 53 bits of a receipt's integers."""
+"""Of one feature. Keeps both sides of every comparison within the 53 bits of a receipt's integers."""
 
 WEIGHT_BITS = 2
 """Bits of fraction in a weight and a score."""
 
 LOG_BITS = 6
 """Bits of fraction in a logarithm, and in a potential, which is the square of one."""
+
+MAX_KINSHIP = 2**11 - 1
+"""Thirty-two times the potential."""
 
 MAX_PHRASE_WORDS = 16
 """Words of the longest trigger; bounds the work for a request that repeats one word."""
@@ -56,18 +59,17 @@ class TableCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     clarify: str | None
     digest: Digest  # of the release
     examples: Natural  # how many the card has
+    kinship: Annotated[int, Meta(ge=0, le=MAX_KINSHIP)]  # how much they have in common; see ``learn``
     priority: Annotated[int, Meta(ge=-100, le=100)]
-    reach: Annotated[
-        int, Meta(ge=0, lt=2**11)
-    ]  # log2(1 + examples): the most that the card can score for each point of potential
     release: Text  # name@version
 
 
 class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where the router draws its lines; all integers, see ``router`` for the comparisons."""
 
-    floor: Permille  # that a card must score to claim a request by examples, in permille of potential times its reach
+    floor: Permille  # of its kinship that a card must score, per point of the request's potential, to claim by examples
     lead: Permille  # that the best must be ahead by examples, in permille of the request's potential
+    least: Permille  # that any card must score for that, in permille of the request's potential
     min_examples: Natural  # a card with fewer is proposed, not routed to, without a trigger
     trigger_lead: Natural  # points that the best must be ahead among cards with a trigger
 
@@ -147,9 +149,9 @@ class CardTable:
         return f"CardTable({len(self)} cards, {self.digest})"
 
 
-def order(card: TableCard) -> tuple[int, bytes]:
+def order(priority: int, agent: str) -> tuple[int, bytes]:
     """The total order of cards with equal scores."""
-    return -card.priority, card.agent.encode()
+    return -priority, agent.encode()
 
 
 def _check(contents: Contents) -> None:
@@ -160,7 +162,7 @@ def _check(contents: Contents) -> None:
         )
     if contents.unicode != UNICODE_DIGEST:
         raise IntegrityError(f"a card table over the Unicode table {UNICODE_DIGEST} was expected")
-    orders = [order(card) for card in contents.cards]
+    orders = [order(card.priority, card.agent) for card in contents.cards]
     if orders != sorted(orders):
         raise _broken("the cards are not in order")
     if len({card.agent for card in contents.cards}) != len(contents.cards):
