@@ -15,6 +15,7 @@ PASSAGES = Texts(
         "zipfile.ZipFile.open": f"ZipFile.open(name)\n{OPEN} The name can be that of a file or a ZipInfo object.",
         "tarfile.open": "Return a TarFile object for the pathname name.",
         "long": "word " * 10_000,
+        "ruled": "Heading\n...\nText of it.",
     }
 )
 
@@ -57,6 +58,11 @@ def test_a_short_quotation_must_be_a_whole_line_or_sentence() -> None:
 @pytest.mark.parametrize("quote", ["", " ", "…", "--"])
 def test_a_quotation_without_words_fails(quote: str) -> None:
     assert seen(quoting(("zipfile.ZipFile.open", quote)), min_words=1).problems == 1
+
+
+def test_a_line_without_words_is_no_quotation() -> None:
+    assert seen(quoting(("ruled", "..."))).problems == 1
+    assert seen(quoting(("ruled", "Heading"))).problems == 0
 
 
 @pytest.mark.parametrize(
