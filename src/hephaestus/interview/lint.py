@@ -34,7 +34,8 @@ OBSERVABLE: Final = frozenset(
     """
     must shall exactly zero every each never only equal equals error errors exit exits return returns reject rejects
     rejected refuse refuses refused raise raises fail fails contain contains match matches matching identical verbatim
-    empty sorted unique missing absent present valid invalid unchanged always within before after least most
+    empty sorted unique missing absent present valid invalid unchanged always within before after least most same pass
+    passes
     """.split()  # noqa: SIM905 - a list of words is read as words
 )
 """Words that name something to look at."""
@@ -43,10 +44,9 @@ MAX_VAGUE_PERCENT: Final = 8
 
 _WORD = re.compile(r"[^\W_]+(?:[-'/][^\W_]+)*")
 _MARK = re.compile(
-    r"\b(?:tbd|tba|tbc|todo|fixme|xxx+|wip)\b|\?\?+|\blorem ipsum\b|"
-    r"\[needs clarification|<(?:your|fill|insert|describe)\b",
-    re.IGNORECASE,
-)
+    r"\bTODO\b|(?i:\btodo:)|(?i:\b(?:tbd|tba|tbc|fixme|xxx+|wip)\b|\?\?+|\blorem ipsum\b|\[needs clarification)"
+    r"|(?i:<(?:your|fill|insert|describe)\b)"
+)  # "a todo is assigned" is about a list of todos
 _PHRASE = re.compile(r"\b(?:to be (?:decided|determined|defined|confirmed|done|announced)|your text here)\b")
 _LABEL = re.compile(r"\b[A-Z]{1,8}-?\d+(?:\.\d+)*\b")  # FR-12, US3: a name, not a number
 _NUMBER = re.compile(r"(?<![\w-])\d+(?:[.,]\d+)*(?:\s?%|\s?[a-zA-Z]{1,3}\b)?(?!\w)")
@@ -68,7 +68,7 @@ def reading(text: str | None) -> Reading:
 def is_placeholder(text: str) -> bool:
     """Whether the text stands for one that is still to be written: a mark (``TBD``, ``<name>``), or only fillers."""
     flat = " ".join(text.casefold().split())
-    if _MARK.search(flat) or _PHRASE.search(flat):
+    if _MARK.search(text) or _PHRASE.search(flat):
         return True
     for phrase in FILLER_PHRASES:
         flat = flat.replace(phrase, " ")
