@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 import msgspec
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from hephaestus.interview import Report
+    from hephaestus.routing import Decision
     from hephaestus.runtime import Runtime
     from hephaestus.stormbreaker import Certificate
 
@@ -34,10 +35,10 @@ CHANNEL = "stable"
 GOOD = ("stdlib-guide", "careless-guide")
 VAGUE = "vague-helper"
 QUESTION = "how do I read one file out of a zip archive without extracting it?"
-CARELESS_QUESTION = "quick answer from memory: how do I read one file out of a zip archive without extracting it?"
+CARELESS_QUESTION = "off the top of your head, how do I walk a directory tree?"
 REQUESTS = (
     QUESTION,
-    "give me a quick python answer about parsing command line arguments",  # two cards claim it
+    "tell me from memory how to compress a string",  # two cards claim it
     "what will the weather be in Lisbon tomorrow?",  # no card covers it
     "how do I read a zipped csv file with pandas?",  # an anti-trigger
     CARELESS_QUESTION,
@@ -210,10 +211,9 @@ async def _build(runtime: Runtime, forge: Forge, folder: Path) -> Build:
     )
 
 
-def vetoes(decision: Any) -> tuple[str, ...]:
+def vetoes(decision: Decision) -> tuple[str, ...]:
     """The anti-triggers that spoke in a decision."""
-    candidates = (*getattr(decision, "vetoed", ()), *getattr(decision, "runners_up", ()))
-    return tuple(dict.fromkeys(match.trigger for c in candidates for match in c.vetoes))
+    return tuple(dict.fromkeys(match.text for candidate in decision.vetoed for match in candidate.vetoes))
 
 
 async def _run(runtime: Runtime, force: TaskForce, request: str, outcome: Outcome) -> Run:

@@ -69,7 +69,6 @@ def _shown(out: Output) -> Callable[[object], None]:
             case str():
                 out.line()
                 out.line(f"== {what}", style="bold")
-                out.progress(what.lower())
             case Build():
                 _show_build(what, out)
             case Decided():
