@@ -91,7 +91,7 @@ def add_level(parser: Parser) -> None:
         "--level",
         choices=("isolated", "restricted", "none"),
         default="isolated",
-        help="the lowest isolation level to accept (default: isolated; receipts and certificates name a lower one)",
+        help="the isolation level to run at (default: isolated); receipts and certificates say which it was",
     )
 
 
