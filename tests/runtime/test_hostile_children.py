@@ -177,7 +177,13 @@ async def test_a_fork_bomb_without_a_user_of_its_own_is_ended_by_the_supervisor(
     found, child = await messages(agent(tmp_path, source, level="none", processes=10), tmp_path)
     assert found == []
     assert child.exit is not None
-    assert child.exit.why == "processes"
+    assert "more processes than its limit" in str(child.exit)
+
+
+async def test_a_child_that_only_computes_meets_the_limit_of_cpu_time(tmp_path: Path) -> None:
+    found, child = await messages(agent(tmp_path, "def main(task):\n    while True: pass", cpu_s=1), tmp_path)
+    assert found == []
+    assert str(child.exit) == "killed by SIGKILL"
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+if __name__ != "__main__":
+    pass
+
 NOBODY = 65_534
 ROOT = Path(__file__).parents[2]
+_PRELUDE = f"""\
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from tests.support.child_coverage import take_over
+take_over()
+"""
 
 
 def run_as_plain_user(
@@ -29,7 +38,7 @@ def run_as_plain_user(
         become: Who to be, where this one is root; root itself is then only shown the paths.
     """
     path = folder / "script.py"
-    path.write_text(script, encoding="utf-8")
+    path.write_text(_PRELUDE + script, encoding="utf-8")
     path.chmod(0o644)
     command = [sys.executable, "-B", str(path), *arguments]
     if os.geteuid() == 0:

@@ -43,6 +43,8 @@ class Exit(msgspec.Struct, frozen=True):
     why: str  # "ended", "host", "deadline", "processes", or "unknown"
 
     def __str__(self) -> str:
+        if self.why == "processes":
+            return "killed for having more processes than its limit"
         if self.code is None:
             return "how it ended was not seen"
         if self.code >= 0:
