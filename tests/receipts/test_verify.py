@@ -350,12 +350,14 @@ def test_garbage_anywhere_in_the_file_never_raises_anything_else(
     render_verification(found)
 
 
-def test_a_damaged_page_is_reported_with_the_entry_before_it(path: Path) -> None:
+def test_a_damaged_page_is_reported_with_the_first_entry_that_cannot_be_read(path: Path) -> None:
     async def fill() -> None:
         async with Journal.open(path) as journal:
             for start in range(0, 400, 100):
                 drafts = [Draft("event", "run-3", {"n": n, "text": "z" * 200}) for n in range(start, start + 100)]
                 await journal.append(*drafts)
+            await journal.append(Draft("event", "run-3", {"n": 400}, {"late": b"x"}))
+            await journal.sign_head(KEY)
 
     anyio.run(fill)
     data = bytearray(path.read_bytes())
@@ -363,8 +365,21 @@ def test_a_damaged_page_is_reported_with_the_entry_before_it(path: Path) -> None
     data[middle : middle + 4096] = b"\xff" * 4096
     path.write_bytes(data)
     found = check(path)
-    assert not found.ok
-    assert "the entries cannot be read after entry" in "".join(map(str, found.problems))
+    (unread,) = [problem for problem in found.problems if "and what follows cannot be read" in problem.what]
+    assert named(found) <= {unread.seq, None}  # nothing is held against entries that nobody could read
+    assert unread.seq is not None
+    assert 100 < unread.seq <= 8 + 151
+
+
+def test_a_changed_byte_in_the_index_of_runs_is_named_too(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    connection = apsw.Connection(str(path))
+    (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'entry_run'").fetchone()
+    connection.close()
+    start = (page - 1) * 4096
+    data[data.index(b"run-2", start, start + 4096) + 4] ^= 1
+    path.write_bytes(data)
+    assert named(check(path)) & {3, 6}
 
 
 def test_a_missing_journal_is_not_an_empty_one(tmp_path: Path) -> None:

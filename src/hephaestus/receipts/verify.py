@@ -2,13 +2,14 @@
 
 It only reads, trusts nothing that it reads, and goes on after a problem, so that one report names all of them.
 
-Not covered, because it is not part of what is hashed: the columns ``at`` and ``pid`` (clock and process id) and the
-state of the ledger. Not to be seen in any file by itself: that the whole journal was put back to an older state;
-compare with a head that was kept elsewhere for that.
+Not covered, because it is not part of what is hashed: the columns ``at`` and ``pid`` (clock and process id), the state
+of the ledger, and bytes of the file that hold nothing (the free space of its pages). Not to be seen in any file by
+itself: that the whole journal was put back to an older state; compare with a head that was kept elsewhere for that.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -98,6 +99,7 @@ class _Scan:
         self.run_keys: dict[str, Any] = {}
         self.keyless: dict[str, list[int]] = {}  # run -> entries whose secrets have no key
         self.erasures: set[str] = set()
+        self.broken = False  # the entries could not be read to their end
 
     def run(self, elsewhere: Head | None) -> Verification:
         heads = self._guarded("the signed heads", self._heads) or []
@@ -107,8 +109,9 @@ class _Scan:
         self._guarded("the keys of runs", self._keys)
         self._guarded("the entries", self._entries)
         newest = self._check_heads(heads)
-        self._guarded("the secrets", self._strays)
-        self._guarded("the index of the tape", self._tape)
+        if not self.broken:  # else everything that belongs to an unread entry would seem to belong to none
+            self._guarded("the secrets", self._strays)
+            self._guarded("the index of the tape", self._tape)
         erased = self._erasures()
         self._guarded("the file", self._file)
         return Verification(
@@ -125,8 +128,11 @@ class _Scan:
         try:
             return work()
         except (apsw.CorruptError, apsw.NotADBError, apsw.FormatError, UnicodeDecodeError) as error:
-            where = f" after entry {self.last}" if part == "the entries" else ""
-            self._say(None, f"{part} cannot be read{where}: the file is damaged ({error})")
+            if part == "the entries":
+                self.broken = True
+                self._say(self.last + 1, f"it and what follows cannot be read: the file is damaged there ({error})")
+            else:
+                self._say(None, f"{part} cannot be read: the file is damaged ({error})")
 
     def _say(self, seq: int | None, what: str, kind: str | None = None, run: str | None = None) -> None:
         self.problems.append(Problem(seq, what, kind, run))
@@ -289,6 +295,8 @@ class _Scan:
                 self._say(head.seq, f"the signed head at this entry does not hold: {error}")
                 continue
             link = self.wanted.get(head.seq)
+            if link is None and self.broken:
+                continue
             if link is None:
                 self._say(
                     head.seq,
@@ -304,7 +312,8 @@ class _Scan:
     def _file(self) -> None:
         for (line,) in database.rows(self.connection, "PRAGMA integrity_check(20)"):
             if line != "ok":
-                self._say(None, f"the database file is damaged: {line}")
+                lost = re.match(r"row (\d+) missing from index entry_run", line)  # whose copy of `run` was changed
+                self._say(int(lost[1]) if lost else None, f"the database file is damaged: {line}")
 
 
 def _shown(raw: object) -> str:
