@@ -73,7 +73,7 @@ def test_a_word_in_more_examples_weighs_more() -> None:
 
 def test_a_common_word_weighs_little_even_if_only_one_card_has_it() -> None:
     found = contents(entry("a", examples=("what telescope",)), entry("b", examples=("brass",)))
-    assert found["what"][1]["a"] * 4 < found["telescope"][1]["a"]
+    assert found["what"][1].get("a", 0) * 4 < found["telescope"][1]["a"]
 
 
 def test_counter_examples_count_against_the_card() -> None:

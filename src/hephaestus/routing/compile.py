@@ -33,8 +33,9 @@ validation part 0.1 points at 64 and 0.4 at 16."""
 TRIGGER_WORD = 4096
 """Points of a trigger, per word in it: more than the examples of one card usually give, and a longer phrase wins."""
 
-THRESHOLDS = Thresholds(floor=400, lead=80, least=400, min_examples=10, trigger_lead=TRIGGER_WORD)
-"""Chosen on CLINC150's training and validation parts: all of it, and tables of 3 to 30 of its cards."""
+THRESHOLDS = Thresholds(floor=400, lead=80, least=350, min_examples=10, trigger_lead=TRIGGER_WORD)
+"""Chosen on CLINC150's training and validation parts: all of it, tables of 3 to 30 of its cards, and beside it a card
+about the Python standard library, which covers much with few examples of each thing."""
 
 
 class CardEntry(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,11 +4,12 @@ Integer arithmetic only, logarithms included, so that the same cards give the sa
 pair of neighbouring words ``f`` and card ``c``::
 
     weight(f, c) = log2(1 + n) * rarity(f) ** 2        n: examples of c with f, minus counter-examples with f
-    rarity(f)    = log2(1 + cards / cards with f)      negative n: the same with the sign of n
+    rarity(f)    = log2(1/4 + cards / cards with f)    negative n: the same with the sign of n
 
-Presence, not count, within one example. Cards with f and cards both include the world of ``common``. The potential of
-f is ``rarity(f) ** 2``: what f is worth in a request, whether a card has it or not. Of CLINC150's validation part the
-best card is the right one in 88 % with 100 examples a card and in 76 % with 20.
+Presence, not count, within one example. The quarter leaves next to nothing to what every card has: with a whole one,
+"how do I", in sixty examples of a card about Python, routed the baking of bread to it. Cards with f and cards include
+the world of ``common``. The potential of f is ``rarity(f) ** 2``: what f is worth in a request, whether a card has it
+or not. Of CLINC150's validation part the best card is the right one in 88 % with 100 examples a card, 76 % with 20.
 
 The kinship of a card is how much a typical example of it would score, were it not an example itself, per point of its
 potential. Examples that are all about one thing have much in common, those of a card that covers much have little, and
@@ -73,7 +74,7 @@ def potential(holders: int, share: int, cards: int) -> int:
         cards: Cards there are.
     """
     held = max(SHARES * holders + WORLD * share, 1)
-    rarity = fixed_log2(((SHARES * (cards + WORLD) + held) << 16) // held) - (16 << LOG_BITS)
+    rarity = fixed_log2(((4 * SHARES * (cards + WORLD) + held) << 16) // (4 * held)) - (16 << LOG_BITS)
     return min(rarity * rarity >> LOG_BITS, MAX_POTENTIAL)
 
 
