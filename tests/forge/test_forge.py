@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.support.packages import VAGUE_BRIEF, write_package
+from tests.support.packages import VAGUE_BRIEF, package_files, write_package
 
 from hephaestus.errors import AlreadyPublished, AssetError, BriefRefused, NotFound
 from hephaestus.forge import Forge, new_package
@@ -73,7 +73,7 @@ async def test_a_vague_brief_is_refused_with_scores_and_questions(tmp_path: Path
         ({"code": "def run(:\n"}, "agent.toml", "echo:run"),
         ({"code": "import no_such_module\n"}, "agent.toml", "no_such_module"),
         ({"files": {"schema/output.json": "{"}}, "schema/output.json", "JSON"),
-        ({"files": {"schema/output.json": '{"type": 5}'}}, "schema/output.json", "JSON Schema"),
+        ({"files": {"schema/output.json": '{"type": 5}'}}, "schema/output.json", "draft 2020-12"),
         ({"manifest_more": "\n[python]\ndependencies = ['requests']\n"}, "agent.toml", "dependencies"),
         ({"manifest_more": "\n[permissions]\nhosts = ['example.org']\n"}, "agent.toml", "network"),
         ({"manifest_more": "\n[permissions]\ntools = ['shell']\n"}, "agent.toml", "tool"),
@@ -96,6 +96,29 @@ async def test_a_package_that_cannot_run_is_not_published(tmp_path: Path, change
         assert says in str(caught.value)
         assert str(caught.value).count(f"{file}:") <= 1
         assert await runtime.hub.releases() == ()
+
+
+async def test_a_schema_that_points_outside_its_own_file_is_refused(tmp_path: Path) -> None:
+    manifest = package_files()["agent.toml"].decode()
+    manifest = manifest.replace("[contract]", '[contract]\ninput = "schema/input.json"')
+    files = {"agent.toml": manifest, "schema/input.json": '{"$ref": "file:///etc/hostname"}'}
+    async with forge_at(tmp_path) as (forge, _):
+        found = await forge.check(write_package(tmp_path / "p", files=files))
+        (problem,) = found.problems
+        assert problem.file == "schema/input.json"
+
+
+async def test_a_contract_that_no_check_enforces_is_refused(tmp_path: Path) -> None:
+    manifest = package_files()["agent.toml"].decode()
+    manifest = manifest.replace('kind = "json-schema"', 'kind = "regex"').replace(
+        'schema = "schema/output.json" }', 'must = "[A-Z]" }'
+    )
+    async with forge_at(tmp_path) as (forge, _):
+        found = await forge.check(write_package(tmp_path / "p", files={"agent.toml": manifest}))
+        (problem,) = found.problems
+        assert "no check holds the output" in problem.message
+        assert problem.hint is not None
+        assert "json-schema" in problem.hint
 
 
 async def test_a_check_lists_every_problem_at_once(tmp_path: Path) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio.to_thread
-import jsonschema_rs
 import msgspec
 
-from hephaestus import canonical
 from hephaestus.assets import Brief, Card, CheckSpec, Manifest, parse_brief, parse_card, parse_manifest
 from hephaestus.errors import AssetError, ChecksRefused, ChildError, HephaestusError, ProtocolError
 from hephaestus.hub import Tree
@@ -16,6 +14,7 @@ from hephaestus.interview import Report, assess
 from hephaestus.runtime.launch import LaunchSpec
 from hephaestus.runtime.workspace import errand, workspace
 from hephaestus.stormbreaker import CheckSet, compile_checks
+from hephaestus.stormbreaker.schema import compile_schema
 from hephaestus_runner.protocol import Limits, Policy
 
 if TYPE_CHECKING:
@@ -78,6 +77,7 @@ async def examine(runtime: Runtime, folder: Path) -> Examination:
         problems += _not_yet(manifest)
         problems += _schemas(manifest, tree)
         problems += _sources(manifest, tree)
+        problems += _unenforced(manifest, card)
         specs: list[tuple[Origin, CheckSpec]] = [("package", spec) for spec in manifest.checks]
         specs += [("card", spec) for spec in (card.checks if card else ())]
         try:
@@ -140,9 +140,18 @@ def _schemas(manifest: Manifest, tree: Tree) -> Iterator[Problem]:
             yield Problem("agent.toml", None, f"[contract] names {path}, which is not in the package")
             continue
         try:
-            jsonschema_rs.Draft202012Validator(canonical.parse_json(data))
-        except (ValueError, jsonschema_rs.ValidationError) as error:
-            yield Problem(path, None, f"not a JSON Schema of draft 2020-12: {str(error).splitlines()[0][:300]}")
+            compile_schema(data, name=path)
+        except ValueError as error:
+            yield Problem(path, None, str(error)[:400])
+
+
+def _unenforced(manifest: Manifest, card: Card | None) -> Iterator[Problem]:
+    """A contract that no check enforces would be a promise that nobody keeps."""
+    output = manifest.contract.output
+    checks = (*manifest.checks, *(card.checks if card else ()))
+    if not any(check.kind == "json-schema" and check.params.get("schema") == output for check in checks):
+        hint = f'add [[checks]] with kind = "json-schema" and params = {{ schema = "{output}" }}'
+        yield Problem("agent.toml", None, f"[contract] output: no check holds the output to {output}", hint)
 
 
 def _sources(manifest: Manifest, tree: Tree) -> Iterator[Problem]:

@@ -29,6 +29,7 @@ from hephaestus.stormbreaker import (
     RunFacts,
     Stormbreaker,
     Undecided,
+    schema_problems,
     seal_certificate,
     verified,
 )
@@ -251,12 +252,10 @@ async def _check_input(plan: Plan, request: str, runtime: Runtime) -> None:
     path = plan.lead.manifest.contract.input
     if path is None:
         return
-    import jsonschema_rs
-
-    schema = canonical.parse_json(await runtime.hub.read(plan.lead.release, path))
-    error = next(jsonschema_rs.Draft202012Validator(schema).iter_errors({"request": request}), None)
-    if error is not None:
-        raise InputRefused(f"the request does not fit {path} of {plan.lead.release.ref}: {error.message}")
+    schema, document = await runtime.hub.read(plan.lead.release, path), canonical.encode({"request": request})
+    found = await anyio.to_thread.run_sync(lambda: schema_problems(schema, document, name=path))
+    if found:
+        raise InputRefused(f"the request does not fit {path} of {plan.lead.release.ref}: {found[0].expected}")
 
 
 def _before_the_start(error: HephaestusError) -> Outcome:
