@@ -84,7 +84,7 @@ def _confined(config: Config, version: int) -> dict[str, str]:
     os.chdir(places(config).scratch)
     features |= _limit(config, own_user=uid is not None or isolated)
     _lock_paths(config, version)
-    features["landlock"] = f"on (version {version})"
+    features |= {"landlock": "on", "landlock_version": str(version)}
     features["landlock_scopes"] = "on" if version >= landlock.SCOPES_ABI else f"version {version} has none"
     seccomp.apply(config.level)
     features["seccomp"] = "on"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import anyio
 import pytest
 from tests.support.children import agent, answer, linux_only, messages, package, policy, root_only, start, working
 
-from hephaestus.errors import ChildError, ChildTimeout, IsolationUnavailable, ProtocolError, UsageError
+from hephaestus.errors import ChildError, ChildTimeout, IsolationUnavailable, ProtocolError, StorageError, UsageError
 from hephaestus.runtime import layout, spawn, uids
 from hephaestus.runtime.launch import LaunchSpec, launch
 from hephaestus_runner.protocol import (
@@ -351,7 +352,7 @@ async def test_an_interpreter_that_cannot_be_run_leaves_no_folder_and_no_descrip
     broken = layout.Layout("/nonexistent/python", "x", {}, (), ())
     monkeypatch.setattr(spawn, "layout", lambda: broken)
     before = len(os.listdir("/proc/self/fd"))
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(ChildError, match="no process could be started"):
         async with launch(spec, runs=runs):
             pytest.fail("it was started")
     assert os.listdir(runs) == []
@@ -383,3 +384,64 @@ async def test_the_hash_seed_is_the_runs(tmp_path: Path) -> None:
         spec = LaunchSpec(role="agent", policy=policy(), package=made, entry="agent:main", hash_seed=seed)
         found.append(await answer(spec, tmp_path))
     assert found[0] == found[1] != found[2]
+
+
+async def test_a_private_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None:
+    spec = agent(tmp_path, "def main(task): ...")
+    with pytest.raises(StorageError, match="private folder"):
+        async with launch(spec, runs=tmp_path / "gone"):
+            pytest.fail("it was started")
+
+
+async def test_a_configuration_that_does_not_fit_is_a_usage_error(tmp_path: Path) -> None:
+    spec = agent(tmp_path, "def main(task): ...")
+    spec = LaunchSpec(role="agent", policy=spec.policy, package=spec.package, entry="x" * 70_000)
+    with pytest.raises(UsageError, match="configuration"):
+        async with launch(spec, runs=tmp_path):
+            pytest.fail("it was started")
+    assert os.listdir(tmp_path) == ["package"]
+
+
+async def test_without_linux_only_level_none_can_be_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = agent(tmp_path, "def main(task): ...")
+    monkeypatch.delattr(os, "pidfd_open")
+    with pytest.raises(IsolationUnavailable, match="needs Linux"):
+        async with launch(spec, runs=tmp_path):
+            pytest.fail("it was started")
+
+
+async def test_level_none_works_without_what_only_linux_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = agent(tmp_path, "def main(task): return 1", level="none")
+    monkeypatch.delattr(os, "pidfd_open")
+    assert await answer(spec, tmp_path) == 1
+
+
+async def test_a_file_where_no_exchange_folder_was_given_is_a_protocol_error(tmp_path: Path) -> None:
+    async with working(agent(tmp_path, "def main(task): task.tool('x', 1)"), tmp_path) as child:
+        with pytest.raises(ProtocolError, match="no exchange folder"):
+            await child.fetch(File("a", "sha256:", 1))
+
+
+def test_bytecode_of_the_runner_is_left_where_importing_would_leave_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "module.py").write_text("x = 1")
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    layout._compile(str(tmp_path))
+    assert os.listdir(tmp_path) == ["module.py"]
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    layout._compile(str(tmp_path))
+    assert "__pycache__" in os.listdir(tmp_path)
+
+
+def test_a_package_that_is_not_installed_as_a_folder_cannot_be_given() -> None:
+    for name in ("this", "no_such_package"):
+        with pytest.raises(ImportError, match=name):
+            layout._folder(name)
+
+
+def test_nothing_inside_a_bound_folder_is_bound_again() -> None:
+    targets = [bind.target for bind in layout.layout().binds]
+    assert len(targets) == len(set(targets))
+    for target in targets:
+        assert not [other for other in targets if target.startswith(other + "/")]

@@ -37,9 +37,10 @@ async def launch(spec: LaunchSpec, *, runs: Path) -> AsyncIterator[Child]:
 
     Raises:
         IsolationUnavailable: If the level is not to be had here.
-        ChildError: If the process ended before it was ready.
+        ChildError: If the process cannot be started, or ended before it was ready.
         ProtocolError: If it is not as confined as it says.
         UsageError: If a path of ``spec`` does not exist.
+        StorageError: If the private folder cannot be made.
     """
     child = Child(spawn(spec, runs), spec)
     try:

@@ -15,7 +15,7 @@ from typing import Literal
 
 import msgspec
 
-from hephaestus.errors import IsolationUnavailable, UsageError
+from hephaestus.errors import ChildError, IsolationUnavailable, StorageError, UsageError
 from hephaestus.runtime import uids
 from hephaestus.runtime.layout import layout
 from hephaestus_runner.config import Config
@@ -73,7 +73,8 @@ def spawn(spec: LaunchSpec, runs: Path) -> Spawned:
     Raises:
         UsageError: If a path of ``spec`` does not exist or the configuration is too long.
         IsolationUnavailable: If no user id is free.
-        OSError: If the process, a pipe or the folder cannot be made.
+        StorageError: If the private folder cannot be made.
+        ChildError: If the process cannot be started.
     """
     for what, path in (("package", spec.package), ("shard", spec.shard), ("exchange", spec.exchange)):
         if path is not None and not path.exists():
@@ -87,34 +88,46 @@ def spawn(spec: LaunchSpec, runs: Path) -> Spawned:
     folder = runs.absolute() / f"child-{secrets.token_hex(8)}"
     with ExitStack() as undo:
         undo.callback(uids.give_back, uid)
-        _make_folder(folder, spec, uid, undo)
-        pipes = [os.pipe() for _ in range(5)]
-        near, far = socket.socketpair()
-        for pipe in pipes:
-            undo.callback(_close, pipe)
-        undo.callback(near.close)
-        (child_in, writer), (reader, child_out), (stdout, printed), (stderr, complained), (config_in, config_out) = (
-            pipes
-        )
-        config = _config(spec, folder, uid, reader=child_in, writer=child_out, control=far.fileno())
-        with far:
-            process = subprocess.Popen(
-                _command(),
-                executable=layout().python,
-                stdin=config_in,
-                stdout=printed,
-                stderr=complained,
-                env={"LANG": "C.UTF-8", "PYTHONHASHSEED": str(spec.hash_seed)},
-                cwd="/",
-                pass_fds=(child_in, child_out, far.fileno(), *_EXTRA_FDS),
-                start_new_session=True,
-            )
-        os.write(config_out, config)
-        _close((child_in, child_out, printed, complained, config_in, config_out))
-        for descriptor in (reader, writer, stdout, stderr):
-            os.set_blocking(descriptor, False)
-        near.setblocking(False)
+        try:
+            _make_folder(folder, spec, uid, undo)
+        except OSError as error:
+            raise StorageError(f"the private folder {folder} of a child cannot be made: {error}") from error
+        try:
+            spawned = _start(spec, folder, uid, undo)
+        except OSError as error:
+            raise ChildError(f"no process could be started for the {spec.role}: {error}") from error
         undo.pop_all()
+    return spawned
+
+
+def _start(spec: LaunchSpec, folder: Path, uid: int | None, undo: ExitStack) -> Spawned:
+    pipes = []
+    for _ in range(5):
+        pipes.append(os.pipe())
+        undo.callback(_close, pipes[-1])
+    (child_in, writer), (reader, child_out), (stdout, printed), (stderr, complained), (config_in, config_out) = pipes
+    near, far = socket.socketpair()
+    undo.callback(near.close)
+    undo.callback(far.close)
+    config = _config(spec, folder, uid, reader=child_in, writer=child_out, control=far.fileno())
+    with far:
+        process = subprocess.Popen(
+            _command(),
+            executable=layout().python,
+            stdin=config_in,
+            stdout=printed,
+            stderr=complained,
+            env={"LANG": "C.UTF-8", "PYTHONHASHSEED": str(spec.hash_seed)},
+            cwd="/",
+            pass_fds=(child_in, child_out, far.fileno(), *_EXTRA_FDS),
+            start_new_session=True,
+        )
+    # It fits into the pipe, so this does not wait for the process to read.
+    os.write(config_out, config)
+    _close((child_in, child_out, printed, complained, config_in, config_out))
+    for descriptor in (reader, writer, stdout, stderr):
+        os.set_blocking(descriptor, False)
+    near.setblocking(False)
     return Spawned(process, folder, uid, reader, writer, near, stdout, stderr)
 
 
