@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import struct
+from itertools import compress
 from typing import TYPE_CHECKING
 
 from hephaestus.routing.decision import Match, MatchKind
+from hephaestus.routing.table import LOG_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,12 +33,20 @@ Postings = tuple[tuple[int, int], ...]
 
 
 class Index:
-    """Look-ups over one table's contents. Nothing in it changes after it was made."""
+    """Look-ups over one table's contents. Nothing in it changes after it was made.
+
+    Attributes:
+        floors: Of each card, what it must score per point of potential to claim by examples, in permille of 1/64.
+        able: Of each card, whether it has examples enough to win by them.
+        least_floor: The least floor of the able ones.
+    """
 
     def __init__(self, contents: Contents) -> None:
         cards = len(contents.cards)
-        enough = contents.thresholds.min_examples
-        self.least_kinship = min((card.kinship for card in contents.cards if card.examples >= enough), default=0)
+        lines = contents.thresholds
+        self.floors = tuple(max(lines.floor * card.kinship, lines.least << LOG_BITS) for card in contents.cards)
+        self.able = tuple(card.examples >= lines.min_examples for card in contents.cards)
+        self.least_floor = min(compress(self.floors, self.able), default=0)
         self._unseen = contents.unseen
         self._weights: list[dict[str, int]] = [{} for _ in range(cards)]
         self._features: dict[str, tuple[int, int, Postings]] = {}

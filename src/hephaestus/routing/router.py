@@ -39,6 +39,9 @@ LISTED = 3
 
 Reasons = dict[int, WhyNot]
 
+_PERMILLE = 1000 << (LOG_BITS - WEIGHT_BITS)
+"""A score times this is in permille of the unit of a potential."""
+
 
 class Router:
     """Routes requests over one card table. Pure and thread-safe: after ``__init__`` nothing in it changes.
@@ -119,13 +122,14 @@ class _Question:
         leader = self.leader(ranked)
         first = ranked[0] if leader is None and ranked else leader
         reasons: dict[int, WhyNot] = {
-            card: ("behind" if self.able(card) else "few-examples") if self.claims(card) else "weak" for card in ranked
+            card: ("behind" if self.index.able[card] else "few-examples") if self.claims(card) else "weak"
+            for card in ranked
         }
         if first is None:
             gate = Gate("examples", 0, 0, 0, 0)
         else:
             rival = max((self.scores[card] for card in ranked if card != first), default=BIAS)
-            lead, margin = _in_potential(self.scores[first] - rival), self.limits.lead * self.potential
+            lead, margin = (self.scores[first] - rival) * _PERMILLE, self.limits.lead * self.potential
             gate = Gate("examples", self.claim(first), self.floor(first), lead, margin)
         if leader is None:
             reason: NoRouteReason = "few-examples" if "few-examples" in reasons.values() else "weak"
@@ -145,18 +149,18 @@ class _Question:
             return self.routed([leader, *(card for card in ranked if card != leader)], reasons, vetoed, gate)
         listed = ranked if leader in ranked else [*ranked[:-1], leader]
         # The leader is a candidate even where a card that cannot win here stands far ahead of it.
-        reach = _in_potential(self.scores[leader]) - gate.margin
-        close = [card for card in listed if card == leader or _in_potential(self.scores[card]) > reach]
+        reach = self.scores[leader] * _PERMILLE - gate.margin
+        close = [card for card in listed if card == leader or self.scores[card] * _PERMILLE > reach]
         return self.ambiguous(close, [card for card in listed if card not in close], reasons, vetoed, gate)
 
     def leader(self, ranked: Sequence[int]) -> int | None:
         """The best card that claims the request by its examples and has enough of them, or None."""
-        able = next((card for card in ranked if self.claims(card) and self.able(card)), None)
-        if able is not None or len(ranked) < LISTED or self.claim(ranked[-1]) < self.least_floor():
+        able = next((card for card in ranked if self.claims(card) and self.index.able[card]), None)
+        if able is not None or len(ranked) < LISTED or self.claim(ranked[-1]) < self.potential * self.index.least_floor:
             return able
-        # Cards with fewer examples need less to claim, so a card that is not among the best may.
+        # Floors differ, so a card that is not among the best may claim where they do not.
         rest = [card for card in range(len(self.cards)) if card not in self.vetoes and card not in ranked]
-        rest = [card for card in rest if self.claims(card) and self.able(card)]
+        rest = [card for card in rest if self.claims(card) and self.index.able[card]]
         return min(rest, key=lambda card: (-self.scores[card], card), default=None)
 
     def routed(self, ranked: Sequence[int], reasons: Reasons, vetoed: tuple[Candidate, ...], gate: Gate) -> Routed:
@@ -213,26 +217,15 @@ class _Question:
         """Whether a vetoed card would have claimed the request."""
         return any(card in self.triggers or self.claims(card) for card in self.vetoes)
 
-    def able(self, card: int) -> bool:
-        return self.cards[card].examples >= self.limits.min_examples
-
     def claims(self, card: int) -> bool:
         """Whether a card claims the request by its examples."""
-        claim = self.claim(card)
-        return claim > 0 and claim >= self.floor(card)
+        return self.scores[card] > BIAS and self.claim(card) >= self.floor(card)
 
     def claim(self, card: int) -> int:
-        return _in_potential(self.scores[card] - BIAS) << LOG_BITS
-
-    def least_floor(self) -> int:
-        """The floor of the card that needs the least, of those that can win by examples."""
-        return self.potential * self.floor_per_point(self.index.least_kinship)
+        return (self.scores[card] - BIAS) * _PERMILLE << LOG_BITS
 
     def floor(self, card: int) -> int:
-        return self.potential * self.floor_per_point(self.cards[card].kinship)
-
-    def floor_per_point(self, kinship: int) -> int:
-        return max(self.limits.floor * kinship, self.limits.least << LOG_BITS)
+        return self.potential * self.index.floors[card]
 
     def candidate(self, card: int, why_not: WhyNot) -> Candidate:
         entry = self.cards[card]
@@ -252,11 +245,6 @@ class _Question:
         """A runner-up: its score and what it lacked, without the evidence."""
         entry = self.cards[card]
         return Candidate(entry.agent, entry.release, entry.digest, self.scores[card] - BIAS, (), (), why_not)
-
-
-def _in_potential(score: int) -> int:
-    """A score in the unit of permille times potential."""
-    return score * 1000 << (LOG_BITS - WEIGHT_BITS)
 
 
 def _clarify(cards: Sequence[TableCard]) -> str:
