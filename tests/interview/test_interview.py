@@ -121,6 +121,51 @@ def test_an_answer_that_does_not_fit_is_refused(field: str, value: object, messa
         start().answer(field, value)
 
 
+@pytest.mark.parametrize("value", ["a\udcff", "\ud800"], ids=["bytes-of-a-command-line", "half-a-pair"])
+def test_text_that_is_not_unicode_is_refused(value: str) -> None:
+    with pytest.raises(UsageError, match="surrogate"):
+        start().answer("goal.outcome", value)
+
+
+def test_a_value_that_is_nested_too_deeply_is_refused() -> None:
+    deep: object = 1
+    for _ in range(100):
+        deep = [deep]
+    with pytest.raises(UsageError, match="nested deeper"):
+        start().answer("goal.examples", [{"input": deep, "expected": 1}])
+    for depth in (100, 400, 100_000):
+        with pytest.raises(UsageError):
+            start().answer_typed("goal.examples", "[{ input = 1, expected = " + "[" * depth + "]" * depth + "}]")
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "said"),
+    [
+        ("goal.outcome", '"quoted"', '"quoted"'),
+        ("scope.in", "Questions about zip files", ["Questions about zip files"]),
+        ("scope.in", '["a b", "c d"]', ["a b", "c d"]),
+        ("constraint.tools_allowed", "none", []),
+        ("constraint.tools_allowed", "search", ["search"]),
+        ("constraint.network", "none", "none"),
+        ("constraint.budget", "{ seconds = 7 }", {"seconds": 7, "attempts": None, "tokens": None, "money_cents": None}),
+        ("context.audience", "12", "12"),
+    ],
+)
+def test_what_a_person_types_is_an_option_a_text_or_a_value(field: str, text: str, said: object) -> None:
+    axis, _, name = field.partition(".")
+    assert tree(start().answer_typed(field, text).brief)[axis][name] == said
+
+
+@given(st.sampled_from(sorted(BY_NAME)), st.text(max_size=40) | st.text("[]{}=\"',.0123456789 abc\n", max_size=40))
+def test_whatever_is_typed_is_an_answer_or_refused(field: str, text: str) -> None:
+    try:
+        step = start().answer_typed(field, text)
+    except UsageError:
+        return
+    assert step.asked == (field,)
+    assert step.report.score <= 100
+
+
 def test_putting_off_needs_a_field_and_a_reason() -> None:
     with pytest.raises(UsageError, match="needs a reason"):
         start().skip("goal.outcome", " ")

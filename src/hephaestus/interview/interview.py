@@ -15,6 +15,7 @@ import msgspec
 from hephaestus import canonical
 from hephaestus.assets.brief import Brief
 from hephaestus.errors import UsageError
+from hephaestus.interview.freeze import brief_digest
 from hephaestus.interview.questions import Question, options, questions
 from hephaestus.interview.score import Report, assess
 from hephaestus.interview.table import BY_NAME, ROUNDS
@@ -178,15 +179,17 @@ def _put(brief: Brief, field: str, value: object) -> Brief:
     axis, _, name = field.partition(".")
     tree: dict[str, Any] = msgspec.to_builtins(brief)
     tables: dict[str, Any] = tree[axis]
-    tables[name] = msgspec.to_builtins(value)
+    tables[name] = value
     if isinstance(value, str) and field in _TEXT_LISTS:
         tables[name] = [value]
     if field == "scope.out":
         tables["nothing_excluded"] = None
     try:
-        return msgspec.convert(tree, Brief)
-    except msgspec.ValidationError as error:
+        changed = msgspec.convert(tree, Brief)
+        brief_digest(changed)  # what cannot be hashed (lone surrogates, nested too deeply) cannot be scored
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{field}: {error}", hint="the shape is that of brief.toml") from error
+    return changed
 
 
 def _within(key: str, field: str) -> bool:
