@@ -68,6 +68,7 @@ async def test_a_vague_brief_is_refused_with_scores_and_questions(tmp_path: Path
         ({"files": {"agent.toml": "schema = [\n"}}, "agent.toml", "not TOML"),
         ({"manifest_more": "\n[permissons]\n"}, "agent.toml", "permissons"),
         ({"files": {"card.toml": "schema = 1\ncapabilities = []\ntriggers = ['x']\n"}}, "card.toml", "capability"),
+        ({"card": "schema = 1\ncapabilities = ['x']\ntriggers = ['?!']\n"}, "card.toml", "?!"),
         ({"files": {"brief.toml": "schema = 2\n"}}, "brief.toml", "schema"),
         ({"code": "x = 1\n"}, "agent.toml", "run"),
         ({"code": "def run(:\n"}, "agent.toml", "echo:run"),
@@ -82,7 +83,7 @@ async def test_a_vague_brief_is_refused_with_scores_and_questions(tmp_path: Path
         ({"manifest_more": "\n[[checks]]\nid='x'\nkind='psychic'\nabout='y'\n"}, "agent.toml", "psychic"),
     ],
     ids=[
-        "broken-toml", "unknown-table", "no-capability", "unknown-schema", "no-entry", "syntax-error",
+        "broken-toml", "unknown-table", "no-capability", "trigger-without-words", "unknown-schema", "no-entry", "syntax-error",
         "missing-module", "schema-no-json", "schema-no-schema", "dependencies", "hosts", "tools", "models",
         "empty-knowledge", "unknown-check",
     ],

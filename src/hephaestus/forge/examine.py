@@ -8,9 +8,11 @@ import anyio.to_thread
 import msgspec
 
 from hephaestus.assets import Brief, Card, CheckSpec, Manifest, parse_brief, parse_card, parse_manifest
-from hephaestus.errors import AssetError, ChecksRefused, ChildError, HephaestusError, ProtocolError
+from hephaestus.canonical import digest_bytes
+from hephaestus.errors import AssetError, ChecksRefused, ChildError, HephaestusError, ProtocolError, UsageError
 from hephaestus.hub import Tree
 from hephaestus.interview import Report, assess
+from hephaestus.routing import CardEntry, compile_cards
 from hephaestus.runtime.launch import LaunchSpec
 from hephaestus.runtime.workspace import errand, workspace
 from hephaestus.stormbreaker import CheckSet, compile_checks
@@ -73,6 +75,8 @@ async def examine(runtime: Runtime, folder: Path) -> Examination:
     card = _parsed(parse_card, tree, "card.toml", problems)
     checks: CheckSet | None = None
     report: Report | None = None
+    if card is not None:
+        problems += _compiles(card)
     if manifest is not None:
         problems += _not_yet(manifest)
         problems += _schemas(manifest, tree)
@@ -143,6 +147,15 @@ def _schemas(manifest: Manifest, tree: Tree) -> Iterator[Problem]:
             compile_schema(data, name=path)
         except ValueError as error:
             yield Problem(path, None, str(error)[:400])
+
+
+def _compiles(card: Card) -> Iterator[Problem]:
+    """A phrase that the router cannot match is found out here, and not when the card is deployed with others."""
+    entry = CardEntry(agent="this", release="this@0.0.0", digest=digest_bytes(b""), card=card)
+    try:
+        compile_cards([entry])
+    except UsageError as error:
+        yield _problem("card.toml", error)
 
 
 def _unenforced(manifest: Manifest, card: Card | None) -> Iterator[Problem]:
