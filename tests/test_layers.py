@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 import tomllib
@@ -81,6 +82,7 @@ def check_contract(folder: Path, contract: str) -> subprocess.CompletedProcess[s
             "--no-cache",
         ],
         cwd=folder,
+        env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")},
         capture_output=True,
         text=True,
         check=False,
