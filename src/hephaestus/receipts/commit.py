@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from hephaestus.errors import HephaestusError, IntegrityError, StorageError
-from hephaestus.receipts import database
+from hephaestus.receipts import database, sums
 from hephaestus.receipts.store import Page
 
 if TYPE_CHECKING:
@@ -50,10 +50,12 @@ def write(writer: apsw.Connection, blobs: Blobs, path: Path, batch: list[Ticket]
     """
     page: Page | None = None
     try:
-        with database.explained(path, "append to"), database.transaction(writer):
-            page = Page(writer, blobs)
-            for ticket in batch:
-                _write_one(page, ticket)
+        with database.explained(path, "append to"):
+            sums.drop(path)
+            with database.transaction(writer):
+                page = Page(writer, blobs)
+                for ticket in batch:
+                    _write_one(page, ticket)
     except BaseException:
         if page is not None:
             _remove(blobs, page.written)

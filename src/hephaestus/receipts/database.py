@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from hephaestus.errors import HephaestusError, IntegrityError, NotFound, StorageError
+from hephaestus.receipts import sums
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -153,7 +154,7 @@ def connect(path: Path) -> apsw.Connection:
             _to_wal(connection)
             # The key of an erased run must not live on in a free page.
             connection.execute("PRAGMA secure_delete = ON; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 2000")
-            _create(connection)
+            _create(connection, path)
             _identify(connection, path)
         except BaseException:
             connection.close()
@@ -280,7 +281,9 @@ def _to_wal(connection: apsw.Connection) -> None:
         return
 
 
-def _create(connection: apsw.Connection) -> None:
+def _create(connection: apsw.Connection, path: Path) -> None:
+    if rows(connection, "PRAGMA application_id")[0][0] != APPLICATION_ID:
+        sums.drop(path)  # those of a journal that lay here before
     with transaction(connection):
         if rows(connection, "PRAGMA application_id")[0][0] == APPLICATION_ID:
             return  # it was there, or another process was faster

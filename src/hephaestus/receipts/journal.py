@@ -15,7 +15,7 @@ import anyio.to_thread
 
 from hephaestus import canonical
 from hephaestus.errors import HephaestusError, IntegrityError, NotFound, StorageError, UsageError
-from hephaestus.receipts import database, envelope, ledger, store, vault
+from hephaestus.receipts import database, envelope, ledger, store, sums, vault
 from hephaestus.receipts.commit import Ticket, write
 from hephaestus.receipts.envelope import Draft, Entry, Head, Kind
 from hephaestus.receipts.store import Exchange, Page, RunSummary
@@ -355,7 +355,7 @@ class Journal:
             writer, reader = self._writer, self._reader
             self._writer = self._reader = None
             if writer is not None and reader is not None:
-                await anyio.to_thread.run_sync(_close, writer, reader, limiter=self._write_thread)
+                await anyio.to_thread.run_sync(_close, writer, reader, self.path, limiter=self._write_thread)
 
     def _open_writer(self) -> apsw.Connection:
         if self._writer is None:
@@ -386,14 +386,18 @@ def blobs_folder(path: Path) -> Path:
     return path.with_name(path.stem + ".blobs")
 
 
-def _close(writer: apsw.Connection, reader: apsw.Connection) -> None:
+def _close(writer: apsw.Connection, reader: apsw.Connection, path: Path) -> None:
     import apsw
 
     reader.close()
-    try:
-        # Busy: another process is using the journal, and will be the one that leaves a single file behind.
-        with contextlib.suppress(apsw.BusyError, apsw.FullError, apsw.IOError, apsw.ReadOnlyError):
-            writer.set_busy_timeout(100)
-            writer.wal_checkpoint(None, apsw.SQLITE_CHECKPOINT_TRUNCATE)
-    finally:
-        writer.close()
+    # Unable or busy: another process is using the journal, and will be the one that leaves a single file behind.
+    unable = (apsw.BusyError, apsw.FullError, apsw.IOError, apsw.ReadOnlyError, OSError)
+    with contextlib.suppress(*unable), sums.locked(path):
+        try:
+            with contextlib.suppress(*unable):
+                writer.set_busy_timeout(100)
+                writer.wal_checkpoint(None, apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        finally:
+            writer.close()
+        sums.make(path)
+    writer.close()

@@ -2,9 +2,9 @@
 
 It only reads, trusts nothing that it reads, and goes on after a problem, so that one report names all of them.
 
-Not covered, because it is not part of what is hashed: the columns ``at`` and ``pid`` (clock and process id), the state
-of the ledger, and bytes of the file that hold nothing (the free space of its pages). Not to be seen in any file by
-itself: that the whole journal was put back to an older state; compare with a head that was kept elsewhere for that.
+Not part of what is hashed are the columns ``at`` and ``pid`` (clock and process id), the state of the ledger, and bytes
+of the file that hold nothing; damage there is seen by the sums of a closed journal, forgery is not. Not to be seen in
+any file by itself: that the whole journal was put back to an older state; compare with a head that was kept elsewhere.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 
 from hephaestus import canonical, seals
 from hephaestus.errors import HephaestusError, IntegrityError
-from hephaestus.receipts import database, envelope, store, vault
+from hephaestus.receipts import database, envelope, store, sums, vault
 from hephaestus.receipts.envelope import Commitment, Head
 from hephaestus.receipts.journal import ERASED, blobs_folder
 
@@ -75,8 +75,9 @@ def verify_journal(path: Path, *, keys: Mapping[str, bytes], head: Head | None =
     connection = database.connect_readonly(path)
     try:
         with database.explained(path, "verify"):
+            pages = sums.changed(path, connection)
             connection.execute("BEGIN")  # one state, although others may be writing
-            return _Scan(connection, blobs_folder(path), keys).run(head)
+            return _Scan(connection, blobs_folder(path), keys).run(head, pages)
     finally:
         connection.close()
 
@@ -101,7 +102,7 @@ class _Scan:
         self.erasures: set[str] = set()
         self.broken = False  # the entries could not be read to their end
 
-    def run(self, elsewhere: Head | None) -> Verification:
+    def run(self, elsewhere: Head | None, pages: list[tuple[int, list[int]]]) -> Verification:
         heads = self._guarded("the signed heads", self._heads) or []
         if elsewhere is not None:
             heads.append(elsewhere)
@@ -114,6 +115,8 @@ class _Scan:
             self._guarded("the index of the tape", self._tape)
         erased = self._erasures()
         self._guarded("the file", self._file)
+        if not self.problems:  # else it is said already, and more exactly
+            self._pages(pages)
         return Verification(
             entries=self.count,
             head=newest,
@@ -308,6 +311,16 @@ class _Scan:
             elif newest is None or head.seq >= newest.seq:
                 newest = head
         return newest
+
+    def _pages(self, pages: list[tuple[int, list[int]]]) -> None:
+        what = "changed since the journal was closed, beside what is hashed (clock, process id or free space)"
+        for number, seqs in pages:
+            if number == 0:
+                self._say(None, "the file, or the sums beside it, are not as they were when the journal was closed")
+            elif seqs:
+                self._say(seqs[0], f"page {number} of the file, with entries {min(seqs)} to {max(seqs)}, {what}")
+            else:
+                self._say(None, f"page {number} of the file {what}")
 
     def _file(self) -> None:
         for (line,) in database.rows(self.connection, "PRAGMA integrity_check(20)"):
