@@ -441,6 +441,18 @@ def cli_verbs() -> str:
     return "\n".join(parts)
 
 
+def cli_objects() -> str:
+    """The fields of each object of --json."""
+    from hephaestus.cli.objects import FIELDS
+
+    table = [("schema", "field", "what it holds")]
+    for name, fields in FIELDS.items():
+        if name == "rollback":
+            continue  # as deploy
+        table += [(f"`hephaestus.{name}/1`", f"`{field}`", meaning) for field, meaning in fields.items()]
+    return rows(*table)
+
+
 # --- errors -------------------------------------------------------------------------------------------------------
 
 
@@ -464,6 +476,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "causes": causes,
     "certificate-fields": certificate_fields,
     "check-kinds": check_kinds,
+    "cli-objects": cli_objects,
     "cli-verbs": cli_verbs,
     "endings": endings,
     "journal-entry": journal_entry,

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from hephaestus.cli import main
+from hephaestus.cli.objects import FIELDS
 
 
 class Typed(msgspec.Struct, frozen=True):
@@ -28,6 +29,11 @@ class Typed(msgspec.Struct, frozen=True):
         assert self.out.count("\n") == 1
         assert self.out.isascii()
         value: dict[str, Any] = json.loads(self.out)
+        kind, number = value["schema"].removeprefix("hephaestus.").split("/")
+        assert number == "1"
+        if kind != "error":
+            # The documentation is made from this list, so an object has these fields and no others.
+            assert value.keys() - {"schema"} == FIELDS[kind].keys()
         return value
 
     @property

@@ -8,6 +8,7 @@ import pytest
 from tests.cli.conftest import Type
 
 from hephaestus.cli.app import NOUNS, parser
+from hephaestus.cli.objects import FIELDS
 from hephaestus.cli.parser import Parser
 
 
@@ -101,3 +102,8 @@ def test_json_behind_the_double_dash_is_an_argument(typed: Type) -> None:
 def test_modules_add_their_verbs_themselves() -> None:
     assert len(NOUNS) == len(set(NOUNS))
     assert isinstance(parser(), Parser)
+
+
+def test_every_verb_has_its_object_documented() -> None:
+    assert {".".join(verb) for verb in VERBS} == set(FIELDS)
+    assert all(meaning for fields in FIELDS.values() for meaning in fields.values())

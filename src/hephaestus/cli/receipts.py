@@ -40,7 +40,7 @@ async def _list(arguments: argparse.Namespace, out: Output) -> int:
         return await _entries(arguments, out)
     async with opened(arguments) as runtime:
         runs = await runtime.journal.runs()
-    out.result("receipts.list", runs=runs)
+    out.result("receipts.list", runs=runs, run=None, entries=None)
     if not runs:
         out.line("the journal is empty")
         out.next("hephaestus", "demo")
@@ -60,9 +60,10 @@ async def _entries(arguments: argparse.Namespace, out: Output) -> int:
 
     async with opened(arguments) as runtime:
         entries = await runtime.journal.entries(run=arguments.run)
+        runs = [one for one in await runtime.journal.runs() if one.run == arguments.run]
     if not entries:
         raise NotFound(f"the journal has no run {arguments.run!r}", hint="`hephaestus receipts list` names the runs")
-    out.result("receipts.list", run=arguments.run, entries=[_told(entry) for entry in entries])
+    out.result("receipts.list", runs=runs, run=arguments.run, entries=[_told(entry) for entry in entries])
     for entry in entries:
         out.line(render_row(entry))
     out.next("hephaestus", "receipts", "show", str(entries[0].seq))
