@@ -25,20 +25,24 @@ def run(config: Config, features: dict[str, str]) -> None:
     os.environ.update(HOME=place.scratch, TMPDIR=place.scratch, PATH="/usr/bin:/bin")
     sys.executable = config.python
     channel = Channel(config.reader, config.writer)
-    channel.send(Hello(protocol.VERSION, config.level, features))
-    start = channel.start()
-    if start is None:
-        return
     try:
-        answer = _answer(channel, start, config, place)
-        for stream in (sys.stdout, sys.stderr):
-            # What was printed belongs before the end, and package code may have closed or replaced the stream.
-            if not stream.closed:
-                stream.flush()
-        channel.send(answer)
-        channel.end(Bye(_usage()))
+        channel.send(Hello(protocol.VERSION, config.level, features))
+        start = channel.start()
+        if start is not None:
+            _serve(channel, start, config, place)
     except HostGone:
+        # Nobody is left to say anything to.
         return
+
+
+def _serve(channel: Channel, start: Start, config: Config, place: Places) -> None:
+    answer = _answer(channel, start, config, place)
+    for stream in (sys.stdout, sys.stderr):
+        # What was printed belongs before the end, and package code may have closed or replaced the stream.
+        if not stream.closed:
+            stream.flush()
+    channel.send(answer)
+    channel.end(Bye(_usage()))
 
 
 def _answer(channel: Channel, start: Start, config: Config, place: Places) -> Result | Failure:

@@ -6,14 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.children import linux_only, root_only
-from tests.support.plain_user import ROOT, run_as_plain_user
+from tests.support.plain_user import NOBODY, ROOT
 
 from hephaestus.runtime.disposal import remove_folder
 from hephaestus_runner.processes import descendants, kill_below, kill_of_user, of_user
@@ -72,38 +75,40 @@ def gone(pids: list[int], seconds: float = 20) -> bool:
     return True
 
 
+@contextmanager
+def a_host(folder: Path, level: str) -> Iterator[tuple[subprocess.Popen[bytes], list[int]]]:
+    """A host of its own with a child that started others; and the process ids, the supervisor's first."""
+    command = [sys.executable, "-c", HOST.format(root=str(ROOT)), str(folder), level]
+    tree: list[int] = []
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as host:
+        assert host.stdout is not None
+        supervisor = int(host.stdout.readline())
+        tree = [supervisor, *descendants(supervisor)]
+        try:
+            assert len(tree) >= 5
+            yield host, tree
+        finally:
+            host.kill()
+            for pid in filter(is_alive, tree):
+                os.kill(pid, signal.SIGKILL)
+
+
 @linux_only
 @pytest.mark.parametrize("level", ["isolated", "none"])
 @pytest.mark.parametrize("stopped", [False, True])
 def test_a_host_that_is_killed_leaves_no_process(tmp_path: Path, level: str, stopped: bool) -> None:
-    script = HOST.format(root=str(ROOT))
-    host = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path), level], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    with host:
-        assert host.stdout is not None
-        supervisor = int(host.stdout.readline())
-        tree = [supervisor, *descendants(supervisor)]
-        assert len(tree) >= 5
+    with a_host(tmp_path, level) as (host, tree):
         if stopped and level == "isolated":
-            os.kill(supervisor, signal.SIGSTOP)
+            os.kill(tree[0], signal.SIGSTOP)
         host.kill()
-    assert gone(tree)
+        assert gone(tree)
 
 
 @linux_only
 def test_a_supervisor_that_is_asked_to_end_ends_the_tree(tmp_path: Path) -> None:
-    script = HOST.format(root=str(ROOT))
-    host = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path), "none"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    with host:
-        assert host.stdout is not None
-        supervisor = int(host.stdout.readline())
-        tree = [supervisor, *descendants(supervisor)]
-        os.kill(supervisor, signal.SIGTERM)
+    with a_host(tmp_path, "none") as (_, tree):
+        os.kill(tree[0], signal.SIGTERM)
         assert gone(tree)
-        host.kill()
 
 
 def test_a_folder_is_removed_however_deep_it_is(tmp_path: Path) -> None:
@@ -162,26 +167,34 @@ def test_whatever_a_child_makes_of_its_folder_it_is_removed(
     assert remove_folder(target)
 
 
-@linux_only
-def test_an_ordinary_user_removes_folders_without_permissions_as_well(tmp_path: Path) -> None:
-    script = f"""
-import os, sys
-sys.path.insert(0, {str(ROOT)!r})
-from pathlib import Path
-from hephaestus.runtime.disposal import remove_folder
-target = Path(sys.argv[1])
-os.makedirs(target / "work/a/b/c")
-(target / "work/a/b/file").touch()
-for path in ("work/a/b/c", "work/a/b", "work/a", "work"):
-    os.chmod(target / path, 0)
-print(remove_folder(target), target.exists())
-"""
-    import tempfile
-
+@pytest.fixture
+def nobody() -> Iterator[Path]:
+    """A folder of an ordinary user, and being that user, where the tests run as root."""
     with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)
-        done = run_as_plain_user(script, f"{folder}/gone", folder=Path(folder))
-    assert done.stdout == "True False\n", done.stderr
+        if os.geteuid() != 0:
+            yield Path(folder)
+            return
+        os.chown(folder, NOBODY, NOBODY)
+        os.setegid(NOBODY)
+        os.seteuid(NOBODY)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
+
+
+def test_an_ordinary_user_removes_folders_without_permissions_as_well(nobody: Path) -> None:
+    target = nobody / "gone"
+    os.makedirs(target / "work/a/b/c")
+    (target / "work/a/b/file").touch()
+    os.makedirs(target / "work/listed")
+    (target / "work/listed/file").touch()
+    os.chmod(target / "work/listed", 0o500)
+    for path in ("work/a/b/c", "work/a/b", "work/a", "work"):
+        os.chmod(target / path, 0)
+    assert remove_folder(target)
+    assert not target.exists()
 
 
 def test_what_cannot_be_removed_is_said(tmp_path: Path) -> None:

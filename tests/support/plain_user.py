@@ -13,9 +13,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-if __name__ != "__main__":
-    pass
-
 NOBODY = 65_534
 ROOT = Path(__file__).parents[2]
 _PRELUDE = f"""\
@@ -45,9 +42,20 @@ def run_as_plain_user(
         shown = [sys.prefix, sys.base_prefix, str(ROOT), str(folder)]
         command = [sys.executable, "-B", __file__, json.dumps([become, *shown]), *command]
         os.chown(folder, become, become)
-    environment = {"HOME": str(folder), "TMPDIR": str(folder), "PATH": os.environ.get("PATH", "")}
+    # Here, not above: as a script this module is run without the checkout on the path.
+    from tests.support.child_coverage import handed_on
+
+    more, descriptors = handed_on()
+    environment = {"HOME": str(folder), "TMPDIR": str(folder), "PATH": os.environ.get("PATH", ""), **more}
     return subprocess.run(
-        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=120, check=False
+        command,
+        env=environment,
+        cwd=folder,
+        pass_fds=descriptors,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 
