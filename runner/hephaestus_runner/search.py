@@ -214,7 +214,7 @@ class Shard:
         expression = match_expression(query)
         return [] if expression is None else ranked(self._connection, expression, limit=limit)
 
-    def get(self, id: str) -> Hit | None:  # noqa: A002 - that is what it is called
+    def get(self, id: str) -> Hit | None:  # noqa: A002 - the field's own name
         """The passage of this id, with score 0, or None.
 
         Raises:

@@ -29,7 +29,9 @@ SKIPPED = {
 SKIPPED_BELOW = {"encodings", "ensurepip", "msilib", "unittest.__main__", "xml.etree.cElementTree"}
 # One module under two names: people write the first.
 KNOWN_AS = {"posixpath": "os.path", "builtins": ""}
-OTHER_PLATFORM = {"ntpath", "macpath", "nt", "posix"}
+OTHER_PLATFORM = {"ntpath", "nturl2path", "nt", "posix"}
+# Public by name only: what they hold is known under another module (os.path, re, dis).
+INNER = {"genericpath", "opcode", "pyexpat", "sre_compile", "sre_constants", "sre_parse"}
 MAX_TEXT = 4000
 MEMBER_KINDS = (
     types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.MethodDescriptorType,
@@ -44,7 +46,7 @@ def module_names() -> list[str]:
     """Every public module of the standard library, submodules included, sorted."""
     names = {"posixpath"}
     for name in sorted(sys.stdlib_module_names):
-        if name.startswith("_") or name in SKIPPED or name in OTHER_PLATFORM:
+        if name.startswith("_") or name in SKIPPED | OTHER_PLATFORM | INNER:
             continue
         names.add(name)
         module = load(name)
@@ -73,7 +75,9 @@ def exported(module: types.ModuleType) -> list[str]:
     """The public names of a module, sorted."""
     listed = getattr(module, "__all__", None)
     if listed is not None:
-        return sorted(name for name in set(listed) if isinstance(name, str) and not name.startswith("_"))
+        # A package often offers more of its own submodules than it lists: asyncio.TaskGroup.
+        inner = [name for name, value in vars(module).items() if _inside(_home(value), module.__name__)]
+        return sorted(name for name in {*listed, *inner} if isinstance(name, str) and not name.startswith("_"))
     names = []
     for name, value in vars(module).items():
         if name.startswith("_") or isinstance(value, types.ModuleType):
@@ -87,6 +91,15 @@ def exported(module: types.ModuleType) -> list[str]:
         ):
             names.append(name)
     return sorted(names)
+
+
+def _home(value: Any) -> str:
+    home = getattr(value, "__module__", None)
+    return home if isinstance(home, str) and not isinstance(value, types.ModuleType) else ""
+
+
+def _inside(home: str, package: str) -> bool:
+    return home.startswith(package + ".") and "._" not in home
 
 
 def documented(value: Any) -> bool:
