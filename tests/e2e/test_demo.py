@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import sys
 from pathlib import Path
 from typing import Any
@@ -95,13 +94,10 @@ def test_its_receipts_verify_until_one_byte_is_changed(
     entry = next(d["entry"] for d in report["decisions"] if d["kind"] == "ambiguous")
     try:
         journal.write_bytes(data.replace(body, b'"kind":"ambiguouz"', 1))
-        with sqlite3.connect(journal) as connection:
-            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        connection.close()
         code, verification = hephaestus(capsys, "receipts", "verify", "--home", home)
         assert code == 1
         assert verification["ok"] is False
-        assert entry in [problem["seq"] for problem in verification["problems"]]
+        assert entry in [problem["entry"] for problem in verification["problems"]]
     finally:
         journal.write_bytes(data)
 

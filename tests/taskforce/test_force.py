@@ -526,3 +526,20 @@ async def test_a_journal_that_cannot_be_written_stops_the_run_before_anything_st
             async with force:
                 await force.run()
         assert list((tmp_path / "home" / "runs").iterdir()) == []
+
+
+async def test_a_warm_runtime_has_done_what_the_first_request_would_wait_for(tmp_path: Path) -> None:
+    package = {
+        "manifest_more": "\n[[knowledge]]\nkind = 'folder'\npath = 'texts'\n",
+        "files": {"texts/a.md": "# Anvils\n\nAn anvil weighs 80 kilograms and is made of steel.\n"},
+    }
+    async with deployed(tmp_path, package) as here:
+        release = await here.runtime.hub.release("echo")
+        shard = await here.runtime.shard(release)
+        assert shard is not None
+        shard.unlink()
+        await here.runtime.warm()
+        assert shard.is_file(), "a shard that was lost is built again"
+        outcome, _ = await here.run("echo")
+        assert isinstance(outcome, Verified)
+        assert outcome.certificate.knowledge is not None

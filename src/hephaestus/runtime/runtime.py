@@ -200,7 +200,7 @@ class Runtime:
             release = await self.hub.release(digest)
             await self.hub.unpack(release)
             await self.shard(release)
-        await self.signer.public_keys("certificate")
+        await self.signer.start()
         await self.router(channel)
 
     @asynccontextmanager

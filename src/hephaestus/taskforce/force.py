@@ -33,10 +33,12 @@ from hephaestus.stormbreaker import (
     seal_certificate,
     verified,
 )
+from hephaestus.taskforce.agents import Agents
 from hephaestus.taskforce.checks import PackageExecutor
-from hephaestus.taskforce.conduct import Conduct, Ending, Progress
+from hephaestus.taskforce.conduct import Conduct, Ending
 from hephaestus.taskforce.disposal import Disposal, dispose
 from hephaestus.taskforce.plan import Plan, make_plan
+from hephaestus.taskforce.progress import Progress
 from hephaestus.taskforce.record import Record
 from hephaestus_runner.protocol import LEVELS
 
@@ -188,19 +190,26 @@ class TaskForce:
             model = None
             if self._runtime.config.model is not None and plan.lock.model is not None:
                 model = await stack.enter_async_context(ModelClient(self._runtime.config.model))
-            conduct = Conduct(
+            agents = Agents(
                 plan,
-                gate=gate,
                 record=self._record,
                 place=place,
                 model=model,
+                emit=self._emit,
+                at_once=self._runtime.config.agents_at_once,
+            )
+            conduct = Conduct(
+                plan,
+                gate=gate,
+                agents=agents,
+                record=self._record,
+                place=place,
                 work={"request": decision.request, "context": self._context},
                 emit=self._emit,
-                agents_at_once=self._runtime.config.agents_at_once,
             )
             ending = await conduct.run()
         self.attempts = conduct.attempts
-        entries = tuple(conduct.entries) or (locked.seq,)
+        entries = conduct.entries or (locked.seq,)
         outcome = await self._outcome(ending, plan, conduct, gate)
         return outcome, entries, conduct.artefact
 
