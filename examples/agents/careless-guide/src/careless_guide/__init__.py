@@ -1,0 +1,1 @@
+"""Answers from memory, and looks things up when it is caught."""

@@ -1,0 +1,1 @@
+"""Answers questions about the Python standard library with words that stand in its documentation."""

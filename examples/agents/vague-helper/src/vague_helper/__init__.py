@@ -1,0 +1,1 @@
+"""Helps, in some way."""
