@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import resource
@@ -38,8 +39,8 @@ def run(config: Config, features: dict[str, str]) -> None:
 def _serve(channel: Channel, start: Start, config: Config, place: Places) -> None:
     answer = _answer(channel, start, config, place)
     for stream in (sys.stdout, sys.stderr):
-        # What was printed belongs before the end, and package code may have closed or replaced the stream.
-        if not stream.closed:
+        # What was printed belongs before the end; but package code may have put anything in the stream's place.
+        with contextlib.suppress(Exception):
             stream.flush()
     channel.send(answer)
     channel.end(Bye(_usage()))

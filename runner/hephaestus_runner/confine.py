@@ -49,6 +49,7 @@ def confine(config: Config) -> dict[str, str]:
     # 0, 1 and 2 are the host's pipes and /dev/null by now.
     limits.close_all_but({0, 1, 2, config.reader, config.writer, *config.keep})
     try:
+        limits.go_first_when_memory_runs_out()
         if config.level == "none":
             return _unconfined(config)
         return _confined(config, _landlock_version(config))

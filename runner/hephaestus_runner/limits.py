@@ -18,9 +18,25 @@ LINUX = sys.platform == "linux"
 
 
 def die_with_parent() -> None:
-    """Be killed when the parent dies. Must be said again after a change of user, which clears it."""
+    """Be killed when the parent dies. Must be said again after a change of user, which clears it.
+
+    Package code can undo it (threads that call exec do not inherit it), so nothing may rely on this alone.
+    """
     if LINUX:
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def be_woken_by_the_end_of_the_parent() -> None:
+    """Get SIGCONT when the parent (more exactly: its thread that started this process) ends, even while stopped."""
+    if LINUX:
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGCONT)
+
+
+def go_first_when_memory_runs_out() -> None:
+    """Have the kernel end this process and what it starts, rather than the supervisor or the host."""
+    if LINUX:
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+            file.write("1000")
 
 
 def adopt_orphans() -> None:

@@ -17,12 +17,12 @@ def descendants(root: int) -> list[int]:
             continue
         try:
             with open(f"/proc/{name}/stat", "rb") as file:
-                # The name in parentheses may hold anything, so read from the last one on: state, parent.
-                state, parent = file.read().rpartition(b")")[2].split()[:2]
+                # The name in parentheses may hold anything, so read from the last one on: state, parent, ...
+                fields = file.read().rpartition(b")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        below.setdefault(int(parent), []).append(int(name))
-        if state in (b"Z", b"X"):
+        below.setdefault(int(fields[1]), []).append(int(name))
+        if _has_ended(fields[0], threads=fields[17]):
             ended.add(int(name))
     found, queue = [], [root]
     while queue:
@@ -30,6 +30,11 @@ def descendants(root: int) -> list[int]:
         found += [pid for pid in children if pid not in ended]
         queue += children
     return found
+
+
+def _has_ended(state: bytes, *, threads: bytes) -> bool:
+    # A process whose first thread ended looks like one that did, and goes on in its other threads.
+    return state in (b"Z", b"X") and int(threads) <= 1
 
 
 def kill_below(root: int) -> int:
@@ -57,10 +62,12 @@ def of_user(uid: int) -> list[int]:
             continue
         try:
             with open(f"/proc/{name}/status", "rb") as file:
-                fields = dict(line.split(b":", 1) for line in file if line.startswith((b"State:", b"Uid:")))
+                fields = dict(line.split(b":", 1) for line in file)
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if b"%d" % uid in fields[b"Uid"].split() and fields[b"State"].split()[0] not in (b"Z", b"X"):
+        if b"%d" % uid not in fields[b"Uid"].split():
+            continue
+        if not _has_ended(fields[b"State"].split()[0], threads=fields.get(b"Threads", b"0")):
             found.append(int(name))
     return found
 

@@ -32,6 +32,7 @@ Why = Literal["ended", "host", "deadline", "processes"]
 GRACE_MS = 2_000
 """How much later than the host the supervisor enforces the deadline: the host explains better, if it is there."""
 
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _TICK_MS = 100
 _SWEEP_S = 5.0
 
@@ -47,17 +48,16 @@ def run(config: Config, body: Callable[[dict[str, str]], None]) -> NoReturn:
         config: From the host.
         body: Called in the confined child with its features; the child ends when it returns.
     """
-    if config.level == "isolated":
-        # The child dies with this process, and the rest of its namespace with the child; this may be killed outright,
-        # even while it is stopped. At other levels it must live to end what the child started: it sees the host's end
-        # on the control socket.
-        limits.die_with_parent()
+    host = os.getppid()
     limits.adopt_orphans()
     try:
         features = confine.leave(config)
     except confine.Unconfined as error:
         refuse(config, str(error))
         os._exit(1)
+    # Not killed: it must live to end what the child started. The end of the control socket says the same, unless some
+    # other process of the host still holds it.
+    limits.be_woken_by_the_end_of_the_parent()
     child = os.fork()
     if child == 0:
         _child(config, features, body)
@@ -69,7 +69,7 @@ def run(config: Config, body: Callable[[dict[str, str]], None]) -> NoReturn:
         os.dup2(null, descriptor)
     os.close(null)
     _tell(config.control, {"pid": child})
-    why, status = _watch(child, config)
+    why, status = _watch(child, config, host)
     status, left = _sweep(child, status)
     code = None if status is None else os.waitstatus_to_exitcode(status)
     _tell(config.control, {"exit": code, "left": left, "why": why})
@@ -110,7 +110,16 @@ def _on_signal(number: int, stack: FrameType | None) -> None:  # noqa: ARG001
     raise _Told
 
 
-def _watch(child: int, config: Config) -> tuple[Why, int | None]:
+def _on_orphaned(host: int) -> Callable[[int, FrameType | None], None]:
+    def look(number: int, stack: FrameType | None) -> None:  # noqa: ARG001
+        # Also sent when only the thread ended, or by whoever stopped this process.
+        if os.getppid() != host:
+            raise _Told
+
+    return look
+
+
+def _watch(child: int, config: Config, host: int) -> tuple[Why, int | None]:
     """Wait until the child ends or must; then its wait status, or None if it is still there."""
     deadline = time.monotonic() + (config.limits.wall_ms + GRACE_MS) / 1000
     counting = config.level != "isolated" and limits.LINUX
@@ -120,8 +129,11 @@ def _watch(child: int, config: Config) -> tuple[Why, int | None]:
     if descriptor is not None:
         poll.register(descriptor, select.POLLIN)
     try:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in _ENDING:
             signal.signal(number, _on_signal)
+        signal.signal(signal.SIGCONT, _on_orphaned(host))
+        if os.getppid() != host:
+            return "host", None
         while True:
             left = int((deadline - time.monotonic()) * 1000)
             if left <= 0:
@@ -139,7 +151,7 @@ def _watch(child: int, config: Config) -> tuple[Why, int | None]:
     except _Told:
         return "host", None
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (*_ENDING, signal.SIGCONT):
             signal.signal(number, signal.SIG_IGN)
 
 

@@ -76,8 +76,9 @@ def test_a_host_that_goes_while_work_is_done_ends_it(tmp_path: Path) -> None:
     assert printed == "returned\n"
 
 
-def test_the_answer_comes_before_the_goodbye_even_if_the_streams_were_closed(tmp_path: Path) -> None:
-    source = "import sys\ndef main(task):\n    sys.stdout.close()\n    return 2"
+@pytest.mark.parametrize("line", ["sys.stdout.close()", "sys.stdout = None", "sys.stderr = 5"])
+def test_the_answer_is_sent_whatever_became_of_the_streams(tmp_path: Path, line: str) -> None:
+    source = f"import sys\ndef main(task):\n    {line}\n    return 2"
     heard, _ = live(tmp_path, START, source=source)
     assert heard[1] == Result(0, b"2")
     assert type(heard[2]).__name__ == "Bye"

@@ -9,25 +9,25 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import anyio
+import anyio.lowlevel
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.children import linux_only, root_only
+from tests.support.children import agent, linux_only, root_only, working
 from tests.support.plain_user import NOBODY, ROOT
 
+from hephaestus.runtime.child import Child
 from hephaestus.runtime.disposal import remove_folder
+from hephaestus.runtime.spawn import spawn
 from hephaestus_runner.processes import descendants, kill_below, kill_of_user, of_user
+from hephaestus_runner.protocol import Result, Start
 
-HOST = """
-import anyio, os, sys
-sys.path.insert(0, {root!r})
-from pathlib import Path
-from tests.support.children import agent, working
-
-SOURCE = '''
+FORKING = """
 import os, time
 def main(task):
     for _ in range(3):
@@ -36,25 +36,34 @@ def main(task):
             time.sleep(600)
     task.progress("ready")
     time.sleep(600)
-'''
+"""
+
+HOST = """
+import anyio, os, sys
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from tests.support.children import agent, working
 
 async def main():
     folder = Path(sys.argv[1])
-    async with working(agent(folder, SOURCE, level=sys.argv[2]), folder) as child:
+    async with working(agent(folder, sys.argv[3], level=sys.argv[2]), folder) as child:
         await child.receive()
-        print(child.supervisor, flush=True)
+        print(child.supervisor, child.pid, flush=True)
         sys.stdin.read()
 
 anyio.run(main)
 """
 
 
+def state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def is_alive(pid: int) -> bool:
     try:
-        status = Path(f"/proc/{pid}/stat").read_text()
+        return state(pid) not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return status.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def gone(pids: list[int], seconds: float = 20) -> bool:
@@ -76,16 +85,15 @@ def gone(pids: list[int], seconds: float = 20) -> bool:
 
 
 @contextmanager
-def a_host(folder: Path, level: str) -> Iterator[tuple[subprocess.Popen[bytes], list[int]]]:
+def a_host(folder: Path, level: str, source: str = FORKING) -> Iterator[tuple[subprocess.Popen[bytes], list[int]]]:
     """A host of its own with a child that started others; and the process ids, the supervisor's first."""
-    command = [sys.executable, "-c", HOST.format(root=str(ROOT)), str(folder), level]
+    command = [sys.executable, "-c", HOST.format(root=str(ROOT)), str(folder), level, source]
     tree: list[int] = []
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as host:
         assert host.stdout is not None
-        supervisor = int(host.stdout.readline())
-        tree = [supervisor, *descendants(supervisor)]
+        supervisor, child = map(int, host.stdout.readline().split())
+        tree = [supervisor, *dict.fromkeys([child, *descendants(supervisor)])]
         try:
-            assert len(tree) >= 5
             yield host, tree
         finally:
             host.kill()
@@ -98,10 +106,55 @@ def a_host(folder: Path, level: str) -> Iterator[tuple[subprocess.Popen[bytes], 
 @pytest.mark.parametrize("stopped", [False, True])
 def test_a_host_that_is_killed_leaves_no_process(tmp_path: Path, level: str, stopped: bool) -> None:
     with a_host(tmp_path, level) as (host, tree):
-        if stopped and level == "isolated":
+        assert len(tree) == 5
+        if stopped:
             os.kill(tree[0], signal.SIGSTOP)
         host.kill()
         assert gone(tree)
+
+
+HARDENED = """
+import ctypes, os, threading, time
+def main(task):
+    # No longer to be killed with its parent: the signal cleared, and a program started from another thread.
+    ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)
+    task.progress("ready")
+    import sys
+    program = [sys.executable, "-S", "-c", "import time; time.sleep(600)"]
+    threading.Thread(target=os.execv, args=(sys.executable, program)).start()
+    time.sleep(600)
+"""
+
+
+@linux_only
+@pytest.mark.parametrize("level", ["isolated", "none"])
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_child_that_dodges_the_parent_death_signal_ends_with_its_host_all_the_same(
+    tmp_path: Path, level: str, stopped: bool
+) -> None:
+    with a_host(tmp_path, level, source=HARDENED) as (host, tree):
+        if stopped:
+            os.kill(tree[0], signal.SIGSTOP)
+        host.kill()
+        assert gone(tree)
+
+
+@linux_only
+def test_the_end_of_a_thread_that_started_a_child_does_not_end_the_child(tmp_path: Path) -> None:
+    spec = agent(tmp_path, "def main(task): return 1")
+
+    async def main() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            spawned = pool.submit(spawn, spec, tmp_path).result()
+        child = Child(spawned, spec)
+        try:
+            await child.receive()
+            await child.send(Start("r", "", spec.policy, 0, b"1", ()))
+            assert await child.receive() == Result(0, b"1")
+        finally:
+            await child.dispose()
+
+    anyio.run(main)
 
 
 @linux_only
@@ -229,6 +282,26 @@ def test_all_below_a_process_are_found_and_killed() -> None:
         assert gone(below)
         assert kill_below(process.pid) == 0
         process.kill()
+
+
+LEADERLESS = """
+import ctypes, threading, time
+def main(task):
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    task.progress("ready")
+    ctypes.CDLL(None).syscall(60 if __import__("platform").machine() == "x86_64" else 93, 0)  # exit of this thread only
+"""
+
+
+@linux_only
+@pytest.mark.anyio
+async def test_a_child_that_goes_on_without_its_first_thread_is_seen_and_killed(tmp_path: Path) -> None:
+    async with working(agent(tmp_path, LEADERLESS, level="none"), tmp_path) as child:
+        await child.receive()
+        assert child.pid is not None
+        while state(child.pid) != "Z":
+            await anyio.lowlevel.checkpoint()
+        assert descendants(child.supervisor) == [child.pid]
 
 
 @root_only

@@ -26,8 +26,6 @@ _TAIL = 2_000
 async def launch(spec: LaunchSpec, *, runs: Path) -> AsyncIterator[Child]:
     """Start a child. When the block is left, its process tree is ended and ``child.disposal`` says what is left.
 
-    Must be entered in a thread that outlives the child: on Linux the child dies with the thread that started it.
-
     Args:
         spec: What to start. ``spec.policy.level`` is what the child reaches; it is never silently lower.
         runs: Folder for its private folder.

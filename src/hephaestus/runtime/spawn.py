@@ -1,6 +1,7 @@
 """Starting the process: pipes, private folder, an empty environment, the configuration. Nothing is waited for here.
 
-``subprocess.Popen`` in the calling thread, because a parent-death signal follows the thread that started the child.
+``subprocess.Popen`` in the calling thread, not a helper of the event loop: a parent-death signal follows the thread
+that started the process, and such helpers may use one that ends.
 """
 
 from __future__ import annotations
