@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import resource
 import signal
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from hephaestus_runner.protocol import Limits
 
 LINUX = sys.platform == "linux"
+_MOST_CAPABILITIES = 64  # their sets are 64 bits wide
 
 
 def die_with_parent() -> None:
@@ -34,8 +37,9 @@ def be_woken_by_the_end_of_the_parent() -> None:
 
 def go_first_when_memory_runs_out() -> None:
     """Have the kernel end this process and what it starts, rather than the supervisor or the host."""
+    # A wish, not a limit: where /proc is read-only there is no such order.
     if LINUX:
-        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
             file.write("1000")
 
 
@@ -101,10 +105,14 @@ def drop_capabilities() -> None:
     Raises:
         OSError: When the kernel refuses.
     """
-    with open("/proc/sys/kernel/cap_last_cap", encoding="ascii") as file:
-        last = int(file.read())
-    for capability in range(last + 1):
-        syscalls.prctl(syscalls.PR_CAPBSET_DROP, capability)
+    for capability in range(_MOST_CAPABILITIES):
+        try:
+            syscalls.prctl(syscalls.PR_CAPBSET_DROP, capability)
+        except OSError as error:
+            # One past the last that this kernel knows; there may be no /proc to ask.
+            if error.errno == errno.EINVAL and capability > 0:
+                break
+            raise
     syscalls.prctl(syscalls.PR_CAP_AMBIENT, syscalls.PR_CAP_AMBIENT_CLEAR_ALL)
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Why = Literal["ended", "host", "deadline", "processes"]
 """Why the child is no more: by itself, the host closed or asked, its time was up, it started too many processes."""
 
-GRACE_MS = 2_000
+GRACE_MS = 10_000
 """How much later than the host the supervisor enforces the deadline: the host explains better, if it is there."""
 
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)

@@ -422,6 +422,29 @@ async def test_a_file_where_no_exchange_folder_was_given_is_a_protocol_error(tmp
             await child.fetch(File("a", "sha256:", 1))
 
 
+async def test_a_machine_that_refuses_a_fresh_proc_still_isolates_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As in containers that mask parts of theirs.
+    homes = sorted(set(layout.layout().homes.values()))
+    script = tmp_path / "main.py"
+    script.write_text(
+        f"import sys; sys.path[:0] = {homes!r}\n"
+        "from hephaestus_runner import main, namespaces\n"
+        "mount = namespaces.syscalls.mount\n"
+        "def refuse(source, target, kind, *rest):\n"
+        "    if kind == 'proc': raise PermissionError(1, 'Operation not permitted')\n"
+        "    mount(source, target, kind, *rest)\n"
+        "namespaces.syscalls.mount = refuse\n"
+        "main.main()\n"
+    )
+    monkeypatch.setattr(spawn, "_MAIN", str(script))
+    async with working(agent(tmp_path, "import os\ndef main(task): return os.listdir('/proc')"), tmp_path) as child:
+        assert child.attested.level == "isolated"
+        assert "Operation not permitted" in child.attested.features["proc"]
+        assert await child.receive() == Result(0, b"[]")
+
+
 def test_bytecode_of_the_runner_is_left_where_importing_would_leave_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
