@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import anyio
@@ -106,6 +108,21 @@ def test_the_probe_answers_inside_an_event_loop_too_and_tries_once(monkeypatch: 
 
     assert anyio.run(again) is first
     assert first.level in {"isolated", "restricted", "none"}
+
+
+@linux_only
+def test_every_attempt_of_the_probe_succeeds_where_nothing_is_refused(tmp_path: Path) -> None:
+    with (
+        ExitStack() as stack,
+        subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE) as process,
+    ):
+        target = json.loads(module._target(tmp_path, stack)) | {"pid": process.pid}
+        features, attempts = anyio.run(module._try, "none", tmp_path, json.dumps(target).encode())
+        process.kill()
+    if os.geteuid() != 0:
+        assert attempts.pop("run as user 0") != "done"
+    assert set(attempts.values()) == {"done"}, attempts
+    assert features["confinement"] == "none was asked for"
 
 
 @linux_only
