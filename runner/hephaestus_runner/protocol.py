@@ -2,7 +2,7 @@
 
 A frame is a little-endian u32 length and that many bytes of msgpack: one tagged Struct of the union :data:`Message`.
 Nothing is ever unpickled. Both sides import this module, so both ends are one version; :class:`Hello` still says which.
-JSON values cross as their exact bytes (fields typed ``bytes`` and named in the docstrings), because digests are of bytes.
+JSON values cross as their exact bytes (fields typed ``bytes`` and named in the docstrings): digests are of bytes.
 """
 
 from __future__ import annotations
