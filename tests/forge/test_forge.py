@@ -83,7 +83,8 @@ async def test_a_vague_brief_is_refused_with_scores_and_questions(tmp_path: Path
         ({"manifest_more": "\n[[checks]]\nid='x'\nkind='psychic'\nabout='y'\n"}, "agent.toml", "psychic"),
     ],
     ids=[
-        "broken-toml", "unknown-table", "no-capability", "trigger-without-words", "unknown-schema", "no-entry", "syntax-error",
+        "broken-toml", "unknown-table", "no-capability", "trigger-without-words", "unknown-schema", "no-entry",
+        "syntax-error",
         "missing-module", "schema-no-json", "schema-no-schema", "dependencies", "hosts", "tools", "models",
         "empty-knowledge", "unknown-check",
     ],
