@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.support.packages import draft
 
+from hephaestus.canonical import Digest
 from hephaestus.errors import HubError, IntegrityError, NotFound, StaleGeneration, UsageError
 from hephaestus.hub import Hub, Release
 from hephaestus.hub.layout import Layout
@@ -139,6 +140,27 @@ async def test_a_damaged_card_table_is_an_error_that_names_it(hub: Hub) -> None:
     with pytest.raises(IntegrityError, match=made.card_table):
         await hub.card_table("stable")
     assert any(made.card_table in problem for problem in await hub.audit())
+
+
+async def test_a_card_table_is_found_by_its_digest_for_as_long_as_the_channel_is_remembered(hub: Hub) -> None:
+    a, b = await published(hub, "1.0.0", "1.1.0")
+    first = await hub.deploy("stable", [a], card_table=b"a")
+    second = await hub.deploy("stable", [b], card_table=b"b")
+    assert await hub.table(first.card_table) == b"a"
+    assert await hub.table(second.card_table) == b"b"
+    blob = Layout(hub.folder).blob(first.card_table)
+    blob.chmod(0o644)
+    blob.write_bytes(b"A")
+    with pytest.raises(IntegrityError, match=first.card_table):
+        await hub.table(first.card_table)
+
+
+async def test_what_was_never_deployed_as_a_card_table_is_not_read_as_one(hub: Hub) -> None:
+    (a,) = await published(hub, "1.0.0")
+    await hub.deploy("stable", [a], card_table=b"a")
+    for digest in (a.manifest, a.digest, Digest("sha256:../../catalogue")):
+        with pytest.raises(NotFound, match="no generation"):
+            await hub.table(digest)
 
 
 async def test_a_release_whose_blobs_are_gone_does_not_go_in_force(hub: Hub) -> None:

@@ -55,6 +55,14 @@ def channels(connection: apsw.Connection) -> tuple[str, ...]:
     return tuple(row[0] for row in connection.execute("SELECT DISTINCT channel FROM generation ORDER BY channel"))
 
 
+def held(connection: apsw.Connection, card_table: Digest) -> bool:
+    """Whether any generation of any channel was put in force with this card table."""
+    return (
+        connection.execute("SELECT 1 FROM generation WHERE card_table = ? LIMIT 1", (card_table,)).fetchone()
+        is not None
+    )
+
+
 def deploy(connection: apsw.Connection, draft: Generation, *, expected: int | None) -> Generation:
     """Append a generation to a channel, in the caller's write transaction.
 

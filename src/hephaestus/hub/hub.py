@@ -291,6 +291,15 @@ class Hub:
         """
         return await _work(self._store.card_table, channel, number)
 
+    async def table(self, digest: Digest) -> bytes:
+        """A card table by its digest, verified: what a decision that carries this digest was made from.
+
+        Raises:
+            NotFound: If no generation of any channel holds it.
+            IntegrityError: If its blob is damaged.
+        """
+        return await _work(self._store.table, digest)
+
     async def channels(self) -> tuple[str, ...]:
         """The names of all channels."""
         return await _work(self._store.channels)

@@ -241,6 +241,16 @@ class Store:
         """The card table of a generation, verified."""
         return self.layout.read(self.generation(channel, number).card_table)
 
+    def table(self, digest: Digest) -> bytes:
+        """A card table that was deployed, verified."""
+        with self._database.reading() as connection:
+            if not channels.held(connection, digest):
+                raise NotFound(
+                    f"no generation of this hub holds the card table {digest[:80]}",
+                    hint="route with a table that was deployed to a channel of this hub",
+                )
+        return self.layout.read(digest)
+
     def channels(self) -> tuple[str, ...]:
         """The names of all channels."""
         with self._database.reading() as connection:
