@@ -1,16 +1,17 @@
-"""Agents at work for one run: each call is a fresh confined child, and what it asks of the host is answered here."""
+"""Agents at work for one run: each call is a fresh confined child, attended until it has answered."""
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.to_thread
 import msgspec
 
 from hephaestus import canonical
 from hephaestus.errors import ChildError, IsolationUnavailable, ProtocolError
 from hephaestus.runtime.launch import LaunchSpec
-from hephaestus.runtime.model import Completion, ModelClient, ModelError, Prompt
 from hephaestus.taskforce.progress import Progress
 from hephaestus_runner.protocol import Bye, Call, Event, Failure, Log, Policy, Result, Start, ToolCall
 
@@ -21,18 +22,42 @@ if TYPE_CHECKING:
     from hephaestus.runtime.workspace import Workspace
     from hephaestus.taskforce.plan import Member, Plan
     from hephaestus.taskforce.record import Record
+    from hephaestus.taskforce.tools import Tools
     from hephaestus_runner.protocol import Cause
 
-_CAUSES: frozenset[Cause] = frozenset({"agent_code", "model", "tool", "output"})
-"""What an agent may say itself about the cause of its failure."""
+MAX_CALLS = 256
+"""Calls of one run, and so agents that it may start."""
+
+MAX_WAITING = 32
+"""Calls that may wait for their answer at the same time; each holds its input in the host's memory."""
+
+MAX_TEXT = 4_000
+"""Characters of a message that a child wrote, where it goes on to a person."""
+
+
+class Told:
+    """The failures that a child was told of: what it reports itself is believed only where it repeats one of them."""
+
+    def __init__(self) -> None:
+        self._failures: list[Failure] = []
+
+    def add(self, answer: Result | Failure) -> None:
+        """Keep the answer if it is a failure; a success puts an end to what failed before it."""
+        self._failures = [*self._failures[-63:], answer] if isinstance(answer, Failure) else []
+
+    def find(self, reported: Failure) -> Failure | None:
+        """The failure that ``reported`` repeats, or None."""
+        for told in reversed(self._failures):
+            if told.cause == reported.cause and told.message[:200] in reported.message:
+                return told
+        return None
 
 
 class Agents:
     """The agents of one run.
 
     Attributes:
-        failed: The last failure that a call was answered with.
-        entries: Journal entries of the calls that failed.
+        entries: Journal entry of each call that failed, by the failure's message.
     """
 
     def __init__(
@@ -41,54 +66,55 @@ class Agents:
         *,
         record: Record,
         place: Workspace,
-        model: ModelClient | None,
+        tools: Tools,
         emit: Callable[[Progress], None],
         at_once: int,
     ) -> None:
         self._plan = plan
         self._record = record
         self._place = place
-        self._model = model
+        self._tools = tools
         self._emit = emit
         self._slots = anyio.CapacityLimiter(at_once)
         self._instances: dict[str, int] = {}
-        self._model_calls: dict[str, int] = {}
-        self.failed: Failure | None = None
-        self.entries: list[int] = []
+        self._calls = 0
+        self._waiting = 0
+        self.entries: dict[str, int] = {}
 
     async def call(self, message: Call) -> Result | Failure:
         """Start the agent that a call names and wait for its answer, which may be that it failed."""
+        self._calls += 1
+        if self._calls > MAX_CALLS or self._waiting >= MAX_WAITING or self._record.full:
+            # Not journaled: the flood that this ends would only go on there.
+            return Failure(message.id, "budget", f"a run makes at most {MAX_CALLS} calls, {MAX_WAITING} at a time")
         member = self._plan.members.get(message.agent)
+        name = "unknown" if member is None else message.agent
+        number = self._instances[name] = self._instances.get(name, 0) + 1
+        instance = f"{name}#{number}"
+        self._emit(Progress(step="calling", instance=instance))
+        answer: Result | Failure
         if member is None:
             known = ", ".join(sorted(self._plan.members)) or "none"
-            self.failed = Failure(
-                message.id, "orchestration", f"no agent {message.agent!r} in this task force (it has: {known})"
-            )
-            return self.failed
-        number = self._instances[message.agent] = self._instances.get(message.agent, 0) + 1
-        instance = f"{message.agent}#{number}"
-        self._emit(Progress(step="calling", instance=instance))
-        async with self._slots:
-            answer = await self._agent(instance, member, message)
-        failed = isinstance(answer, Failure)
-        entry = await self._record.exchange(
-            instance,
-            "call",
-            request=message.input,
-            answer=answer.message.encode() if isinstance(answer, Failure) else _bytes(answer.value),
-            cause=answer.cause if isinstance(answer, Failure) else None,
-        )
+            text = f"no agent {message.agent[:80]!r} in this task force (it has: {known})"
+            answer = Failure(message.id, "orchestration", text)
+        else:
+            self._waiting += 1
+            try:
+                async with self._slots:
+                    answer = await self._agent(instance, member, message)
+            finally:
+                self._waiting -= 1
+        entry = await self._record.exchange(instance, "call", request=message.input, answer=answer)
         if isinstance(answer, Failure):
-            self.failed = answer
-            self.entries.append(entry.seq)
-        self._emit(Progress(step="failed" if failed else "answered", instance=instance))
+            self.entries[answer.message] = entry.seq
+        self._emit(Progress(step="failed" if isinstance(answer, Failure) else "answered", instance=instance))
         return answer
 
     async def _agent(self, instance: str, member: Member, call: Call) -> Result | Failure:
-        limits = msgspec.structs.replace(
-            member.policy.limits, wall_ms=max(1, min(member.policy.limits.wall_ms, call.deadline))
+        wall_ms = max(1, min(member.policy.limits.wall_ms, call.deadline))
+        policy = msgspec.structs.replace(
+            member.policy, limits=msgspec.structs.replace(member.policy.limits, wall_ms=wall_ms)
         )
-        policy = msgspec.structs.replace(member.policy, limits=limits)
         spec = LaunchSpec(
             role="agent",
             policy=policy,
@@ -99,52 +125,68 @@ class Agents:
         )
         try:
             data = canonical.parse_json(call.input)
-            if not isinstance(data, dict):
-                return Failure(call.id, "orchestration", "an agent's input is a JSON object")
-            data["model"] = self.may_use_model(member)
-            async with self._place.launch(spec) as child:
-                await self.begin(child, instance, policy, data, member=member)
-                return await self._attend(child, instance, member, call)
-        except TimeoutError:
-            return Failure(call.id, "budget", f"{instance} took longer than {limits.wall_ms} ms")
         except ValueError as error:
             return Failure(call.id, "orchestration", f"the input of {instance} is not JSON: {error}")
+        if not isinstance(data, dict):
+            return Failure(call.id, "orchestration", "an agent's input is a JSON object")
+        data["model"] = self._tools.model_for(member)
+        try:
+            async with self._place.launch(spec) as child:
+                await self.begin(child, instance, policy, data, release=member.release.ref)
+                return await self._attend(child, instance, member, call)
+        except TimeoutError:
+            return Failure(call.id, "budget", f"{instance} took longer than {wall_ms} ms")
         except IsolationUnavailable as error:
             return Failure(call.id, "isolation", str(error))
         except (ChildError, ProtocolError) as error:
             return Failure(call.id, "agent_code", f"{instance}: {error}", error.hint or "")
 
     async def _attend(self, child: Child, instance: str, member: Member, call: Call) -> Result | Failure:
-        model_failed = False
+        told = Told()
         while (message := await child.receive()) is not None:
             match message:
                 case Result(id=0, value=value):
                     data = value if isinstance(value, bytes) else await child.fetch(value)
-                    return Result(call.id, data)
+                    return await self._result(instance, call, data)
                 case Failure(id=0):
-                    # A child's word on the cause counts only where the host saw it happen.
-                    cause = message.cause if message.cause in _CAUSES else "agent_code"
-                    if cause == "model" and not model_failed:
-                        cause = "agent_code"
-                    return Failure(call.id, cause, f"{instance}: {message.message}", message.trace)
+                    return self._failure(instance, call, message, told)
                 case ToolCall():
-                    answer = await self.use_tool(instance, member, message)
-                    model_failed = model_failed or (isinstance(answer, Failure) and answer.cause == "model")
+                    answer = await self._tools.use(instance, member, message)
+                    told.add(answer)
                     await child.send(answer)
                 case Event(kind=kind, data=data):
-                    self._record.event(instance, kind, data)
-                    self._emit(Progress(step=_label(kind), instance=instance))
+                    if self._record.event(instance, kind, data):
+                        self._emit(Progress(step="working", instance=instance))
                 case Log() | Bye():
                     pass
                 case other:
                     raise ProtocolError(f"an agent does not send {type(other).__name__}")
-        return Failure(call.id, "agent_code", f"{instance} ended without an answer ({child.exit})" + printed(child))
+        died = child.exit
+        if died is not None and died.code == -signal.SIGKILL and died.why == "ended":
+            # Nobody here killed it: what does so by itself is the kernel, when a limit is used up.
+            limits = member.policy.limits
+            text = f"{instance} used up its {limits.cpu_s} s of CPU time or the machine's memory ({died})"
+            return Failure(call.id, "budget", text)
+        return Failure(call.id, "agent_code", f"{instance} ended without an answer ({died})" + printed(child))
 
-    async def begin(
-        self, child: Child, instance: str, policy: Policy, data: dict[str, Any], *, member: Member | None = None
-    ) -> None:
+    async def _result(self, instance: str, call: Call, data: bytes) -> Result | Failure:
+        """A child's value is JSON only once the host has read it as such."""
+        try:
+            await anyio.to_thread.run_sync(canonical.parse_json, data)
+        except ValueError as error:
+            return Failure(call.id, "output", f"{instance} answered with what is no JSON: {str(error)[:MAX_TEXT]}")
+        return Result(call.id, data)
+
+    def _failure(self, instance: str, call: Call, reported: Failure, told: Told) -> Failure:
+        """A child's word on the cause counts only where the host saw it happen."""
+        found = told.find(reported)
+        cause: Cause = "agent_code" if found is None else found.cause
+        if reported.cause == "output":  # it blames nobody else
+            cause = "output"
+        return Failure(call.id, cause, f"{instance}: {reported.message[:MAX_TEXT]}", reported.trace[: 4 * MAX_TEXT])
+
+    async def begin(self, child: Child, instance: str, policy: Policy, data: dict[str, Any], *, release: str) -> None:
         """Write down what the host attests of a child, and give it its work."""
-        release = (member or self._plan.lead).release.ref if member or self._plan.self_directed else "built-in"
         await self._record.start(instance, release=release, attested=child.attested)
         self._emit(Progress(step="launched", instance=instance, detail=child.attested.level))
         await child.send(
@@ -157,50 +199,6 @@ class Agents:
                 checks=self._plan.checks.notices(),
             )
         )
-
-    def may_use_model(self, member: Member) -> bool:
-        """Whether a member has the permission, and there is a model."""
-        return self._model is not None and "default" in member.policy.models and member.policy.limits.model_calls > 0
-
-    async def use_tool(self, instance: str, member: Member, call: ToolCall) -> Result | Failure:
-        """Carry out what a child asks of the host, within its permissions, and write both sides down."""
-        answer = await self._use(instance, member, call)
-        await self._record.exchange(
-            instance,
-            f"tool {call.name[:64]}",
-            request=call.arguments,
-            answer=answer.message.encode() if isinstance(answer, Failure) else _bytes(answer.value),
-            cause=answer.cause if isinstance(answer, Failure) else None,
-        )
-        return answer
-
-    async def _use(self, instance: str, member: Member, call: ToolCall) -> Result | Failure:
-        if call.name != "model":
-            return Failure(call.id, "tool", f"there is no tool {call.name[:64]!r}")
-        if self._model is None or not self.may_use_model(member):
-            return Failure(call.id, "tool", "this package has no permission to call a model, or none is configured")
-        used = self._model_calls[instance] = self._model_calls.get(instance, 0) + 1
-        if used > member.policy.limits.model_calls:
-            return Failure(call.id, "budget", f"more than the {member.policy.limits.model_calls} model calls allowed")
-        try:
-            prompt = msgspec.json.decode(call.arguments, type=Prompt)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            return Failure(call.id, "tool", f"not a prompt: {error}")
-        try:
-            completion: Completion = await self._model.complete(prompt)
-        except ModelError as error:
-            return Failure(call.id, "model", str(error))
-        return Result(call.id, msgspec.json.encode(completion))
-
-
-def _bytes(value: object) -> bytes:
-    assert isinstance(value, bytes), "files were fetched where they arrived"
-    return value
-
-
-def _label(kind: str) -> str:
-    """An event's kind as a step name: letters only, so that an answer cannot travel in it."""
-    return kind if kind.isascii() and kind.isalpha() and len(kind) <= 16 else "step"
 
 
 def printed(child: Child) -> str:

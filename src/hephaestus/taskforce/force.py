@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import anyio.to_thread
 import msgspec
 
 from hephaestus import canonical
-from hephaestus.errors import ChecksRefused, HephaestusError, IsolationUnavailable, NotFound, UsageError
+from hephaestus.errors import (
+    ChecksRefused,
+    HephaestusError,
+    IsolationUnavailable,
+    NotFound,
+    SignerError,
+    UsageError,
+)
 from hephaestus.routing import Routed
 from hephaestus.runtime.model import ModelClient
 from hephaestus.runtime.workspace import workspace
@@ -40,6 +48,7 @@ from hephaestus.taskforce.disposal import Disposal, dispose
 from hephaestus.taskforce.plan import Plan, make_plan
 from hephaestus.taskforce.progress import Progress
 from hephaestus.taskforce.record import Record
+from hephaestus.taskforce.tools import Tools
 from hephaestus_runner.protocol import LEVELS
 
 if TYPE_CHECKING:
@@ -57,6 +66,9 @@ if TYPE_CHECKING:
     from hephaestus_runner.protocol import Level
 
 
+MAX_CONTEXT = 1 << 20
+
+
 class TaskForce:
     """Carries one decision out. An asynchronous context manager; :meth:`run` is called once inside it.
 
@@ -65,11 +77,14 @@ class TaskForce:
         decision: Of a router of the same runtime. One that is not ``Routed`` ends as ``Undecided`` with the cause
             ``routing``.
         checks: Checks of the caller, added to those of card and package.
-        context: JSON-able values that the agent gets besides the request.
+        context: JSON-able values that the agent gets besides the request; at most 1 MiB.
         level: The isolation level that every child must have; by default the runtime's.
         feedback: Whether the agent is told what its checks found. Without it, it can only guess.
         keep_candidate: Whether a refusal carries the rejected artefact.
         on_event: Called with each :class:`Progress`, in the order of events; it must not block.
+
+    Raises:
+        UsageError: On creation, if ``context`` has no JSON form or is too large.
     """
 
     def __init__(
@@ -87,7 +102,7 @@ class TaskForce:
         self._runtime = runtime
         self._decision = decision
         self._checks = tuple(checks)
-        self._context = context or {}
+        self._context = _checked_context(context or {})
         self._level: Level = level or runtime.config.level
         self._feedback = feedback
         self._keep_candidate = keep_candidate
@@ -190,11 +205,12 @@ class TaskForce:
             model = None
             if self._runtime.config.model is not None and plan.lock.model is not None:
                 model = await stack.enter_async_context(ModelClient(self._runtime.config.model))
+            tools = Tools(record=self._record, model=model)
             agents = Agents(
                 plan,
                 record=self._record,
                 place=place,
-                model=model,
+                tools=tools,
                 emit=self._emit,
                 at_once=self._runtime.config.agents_at_once,
             )
@@ -202,6 +218,7 @@ class TaskForce:
                 plan,
                 gate=gate,
                 agents=agents,
+                tools=tools,
                 record=self._record,
                 place=place,
                 work={"request": decision.request, "context": self._context},
@@ -230,7 +247,11 @@ class TaskForce:
                     replayable=False,  # this version keeps no tape that a run could be carried out from again
                 )
                 signer = self._runtime.signer
-                certificate = await seal_certificate(ending, facts, signer=signer)
+                try:
+                    certificate = await seal_certificate(ending, facts, signer=signer)
+                except SignerError as error:
+                    # Nothing is a success without its seal, and nothing was found out against it either.
+                    return Undecided(cause="check", message=f"every check passed, but nobody could seal it: {error}")
                 await self._record.certificate(certificate)
                 return verified(certificate, await signer.public_keys("certificate"), artefact=conduct.artefact)
             case Exhausted():
@@ -250,7 +271,11 @@ class TaskForce:
         digest = None if artefact is None else canonical.digest_bytes(artefact)
         await self._record.ending(outcome, attempts=self.attempts, entries=entries, artefact=digest)
         self._ended = True
-        await self._runtime.journal.sign_head(self._runtime.signer)
+        try:
+            await self._runtime.journal.sign_head(self._runtime.signer)
+        except SignerError:
+            # The ending is durable; the next head covers it, and verifying says how many entries none covers.
+            self._emit(Progress(step="head unsigned"))
 
 
 class InputRefused(HephaestusError):
@@ -291,8 +316,15 @@ def _overrides(plan: Plan, level: Level) -> tuple[Override, ...]:
 
 def _weakest(attested: Sequence[Attestation]) -> Isolation:
     """What held for every child of the run."""
-    weakest = min(attested, key=lambda one: LEVELS.index(one.level))
-    return Isolation(level=weakest.level, features=weakest.features, uid=weakest.uid)
+    level = min((one.level for one in attested), key=LEVELS.index)
+    features: dict[str, str] = {}
+    for one in attested:
+        for name, state in one.features.items():
+            # "on" only where it was on in every one of them.
+            if features.get(name, "on").startswith("on"):
+                features[name] = state
+    uid: Literal["own", "shared"] = "own" if all(one.uid == "own" for one in attested) else "shared"
+    return Isolation(level=level, features=features, uid=uid)
 
 
 def _unrouted(decision: Decision) -> str:
@@ -300,6 +332,16 @@ def _unrouted(decision: Decision) -> str:
         names = ", ".join(candidate.agent for candidate in decision.candidates)
         return f"several cards claim the request: {names}"
     return "no card claims the request"
+
+
+def _checked_context(context: dict[str, Any]) -> dict[str, Any]:
+    try:
+        data = json.dumps(context, allow_nan=False, ensure_ascii=False).encode("utf-8")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"the context has no JSON form: {error}") from error
+    if len(data) > MAX_CONTEXT:
+        raise UsageError(f"the context has {len(data)} bytes; at most {MAX_CONTEXT} fit")
+    return dict(json.loads(data))
 
 
 def _ignore(progress: Progress) -> None:

@@ -6,6 +6,7 @@ encrypted with the run's own key and can be erased without breaking the chain.
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,6 +15,7 @@ from hephaestus import canonical
 from hephaestus.receipts import Draft, Entry, Journal
 from hephaestus.routing import Decision, decision_body
 from hephaestus.stormbreaker import Interrupted, Refused, Undecided, verdict_body, verdict_texts
+from hephaestus_runner.protocol import Failure, Result
 
 if TYPE_CHECKING:
     from hephaestus.canonical import Digest
@@ -26,6 +28,15 @@ if TYPE_CHECKING:
 MAX_EVENTS = 500
 """Events of one child that are kept; what comes after is counted only."""
 
+MAX_EVENT_BYTES = 64 << 10
+"""Bytes of one event that are kept."""
+
+MAX_RUN_BYTES = 256 << 20
+"""Bytes of requests and answers that one run may put into the journal."""
+
+EVENT_KINDS = frozenset({"progress", "step", "usage"})
+"""What children report. Bodies are for ever and in the clear, so a kind that a child made up is not written there."""
+
 
 class Record:
     """Writes the entries of one run. Every method returns when its entry is durable, but for :meth:`event`."""
@@ -34,6 +45,9 @@ class Record:
         self._journal = journal
         self.run = run
         self._events: dict[str, int] = {}
+        self._bytes = 0
+        # Digests of requests are salted, or a short one could be guessed; the salt is erased with the run's key.
+        self._salt = secrets.token_bytes(32)
         self._ordinals: dict[str, int] = {}
 
     async def decision(self, decision: Decision) -> Entry:
@@ -43,37 +57,56 @@ class Record:
     async def lock(self, lock: RunLock) -> Entry:
         """The run lock."""
         body = msgspec.to_builtins(lock)
-        return await self._append("lock", {**body, "digest": lock.digest})
+        return await self._append("lock", {**body, "digest": lock.digest}, {"salt": self._salt})
 
     async def start(self, instance: str, *, release: str, attested: Attestation) -> Entry:
         """A child was confined; what the host attests about it."""
         body = {"instance": instance, "release": release, "isolation": msgspec.to_builtins(attested)}
         return await self._append("start", body)
 
-    async def exchange(
-        self, instance: str, what: str, *, request: bytes, answer: bytes | None, cause: Cause | None = None
-    ) -> Entry:
-        """A request of a child crossed the boundary and was answered (or failed with a cause)."""
+    @property
+    def full(self) -> bool:
+        """Whether the run has written as much as a run may."""
+        return self._bytes > MAX_RUN_BYTES
+
+    async def exchange(self, instance: str, what: str, *, request: bytes, answer: Result | Failure) -> Entry:
+        """A request of a child crossed the boundary and was answered."""
         ordinal = self._ordinals[instance] = self._ordinals.get(instance, 0) + 1
-        # Salted with the run: a bare digest of a short request could be guessed.
-        digest = canonical.digest_bytes(canonical.tagged(f"hephaestus/exchange/{self.run}", request))
         body: dict[str, Any] = {
             "instance": instance,
             "ordinal": ordinal,
-            "request": digest,
+            "request": canonical.digest_bytes(canonical.tagged("hephaestus/exchange/1", self._salt + request)),
             "what": what,
-            "cause": cause,
+            "cause": answer.cause if isinstance(answer, Failure) else None,
         }
-        secrets = {"request": request} if answer is None else {"request": request, "answer": answer}
-        return await self._append("exchange", body, secrets)
+        kept = {"request": request}
+        if isinstance(answer, Failure):
+            kept["answer"] = answer.message.encode("utf-8", "replace")
+            kept["trace"] = answer.trace.encode("utf-8", "replace")
+        else:
+            assert isinstance(answer.value, bytes), "files are fetched where they arrive"
+            kept["answer"] = answer.value
+        return await self._append("exchange", body, kept)
 
-    def event(self, instance: str, kind: str, data: bytes) -> None:
-        """Something a child reported; durable with the next entry."""
+    def event(self, instance: str, kind: str, data: bytes) -> bool:
+        """Something a child reported; durable with the next entry. Whether it was kept."""
         seen = self._events[instance] = self._events.get(instance, 0) + 1
-        if seen <= MAX_EVENTS:
-            self._note("event", {"instance": instance, "kind": kind}, {"data": data})
-        elif seen == MAX_EVENTS + 1:
-            self._note("event", {"instance": instance, "kind": "events-dropped"}, {})
+        if seen > MAX_EVENTS or self.full:
+            if seen == MAX_EVENTS + 1:
+                self._note("event", {"instance": instance, "kind": "dropped"}, {})
+            return False
+        known = kind in EVENT_KINDS
+        kept = {"data": data[:MAX_EVENT_BYTES]}
+        if not known:
+            kept["kind"] = kind[:1000].encode("utf-8", "replace")
+        self._note("event", {"instance": instance, "kind": kind if known else "other"}, kept)
+        return True
+
+    async def failure(self, instance: str, cause: Cause, message: str, *, trace: str = "") -> int:
+        """What ended a child that was not answering a call. The number of the entry."""
+        kept = {"message": message.encode("utf-8", "replace"), "trace": trace.encode("utf-8", "replace")}
+        entry = await self._append("event", {"instance": instance, "kind": "failure", "cause": cause}, kept)
+        return entry.seq
 
     async def attempt(self, number: int, artefact: bytes) -> Entry:
         """A submission, before it is judged."""
@@ -105,14 +138,16 @@ class Record:
             "artefact": artefact,
         }
         said = _said(outcome)
-        return await self._append("ending", body, {"message": said.encode()} if said else {})
+        return await self._append("ending", body, {"message": said.encode("utf-8", "replace")} if said else {})
 
-    async def _append(self, kind: Any, body: dict[str, Any], secrets: dict[str, bytes] | None = None) -> Entry:
-        (entry,) = await self._journal.append(Draft(kind=kind, run=self.run, body=body, secrets=secrets or {}))
+    async def _append(self, kind: Any, body: dict[str, Any], kept: dict[str, bytes] | None = None) -> Entry:
+        self._bytes += sum(map(len, (kept or {}).values()))
+        (entry,) = await self._journal.append(Draft(kind=kind, run=self.run, body=body, secrets=kept or {}))
         return entry
 
-    def _note(self, kind: Any, body: dict[str, Any], secrets: dict[str, bytes]) -> None:
-        self._journal.note(Draft(kind=kind, run=self.run, body=body, secrets=secrets))
+    def _note(self, kind: Any, body: dict[str, Any], kept: dict[str, bytes]) -> None:
+        self._bytes += sum(map(len, kept.values()))
+        self._journal.note(Draft(kind=kind, run=self.run, body=body, secrets=kept))
 
 
 def _said(outcome: Outcome) -> str:
