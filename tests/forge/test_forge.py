@@ -6,12 +6,14 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.packages import VAGUE_BRIEF, package_files, write_package
 
-from hephaestus.errors import AlreadyPublished, AssetError, BriefRefused, NotFound
+from hephaestus.errors import AlreadyPublished, AssetError, BriefRefused, HubError, NotFound
 from hephaestus.forge import Forge, new_package
+from hephaestus.hub import Release
 from hephaestus.interview import Report
 from hephaestus.runtime import Runtime
 
@@ -89,7 +91,9 @@ async def test_a_vague_brief_is_refused_with_scores_and_questions(tmp_path: Path
         "empty-knowledge", "unknown-check",
     ],
 )  # fmt: skip
-async def test_a_package_that_cannot_run_is_not_published(tmp_path: Path, change: dict, file: str, says: str) -> None:
+async def test_a_package_that_cannot_run_is_not_published(
+    tmp_path: Path, change: dict[str, Any], file: str, says: str
+) -> None:
     async with forge_at(tmp_path) as (forge, runtime):
         folder = write_package(tmp_path / "p", **change)
         with pytest.raises(AssetError) as caught:
@@ -218,6 +222,73 @@ async def test_what_an_agent_may_call_is_deployed_with_it(tmp_path: Path) -> Non
         echo = await forge.publish(write_package(tmp_path / "b"))
         generation = await forge.deploy("stable", [leader])
         assert set(generation.releases) == {leader.digest, echo.digest}
+
+
+def calls(name: str, **agents: str) -> dict[str, Any]:
+    """A package that may call these agents in these ranges."""
+    lines = "".join(f'{agent} = "{wanted}"\n' for agent, wanted in agents.items())
+    return {"name": name, "manifest_more": "\n[agents]\n" + lines}
+
+
+async def published(forge: Forge, folder: Path, *packages: dict[str, Any]) -> list[Release]:
+    return [await forge.publish(write_package(folder / str(n), **package)) for n, package in enumerate(packages)]
+
+
+async def test_a_helper_is_not_deployed_beside_an_agent_that_may_not_call_it(tmp_path: Path) -> None:
+    async with forge_at(tmp_path) as (forge, runtime):
+        chief, _, two = await published(forge, tmp_path, calls("chief", echo="^1"), {}, {"version": "2.0.0"})
+        first = await forge.deploy("stable", [chief])
+        with pytest.raises(HubError, match=r"chief@1\.0\.0 may call echo@\^1, but echo@2\.0\.0 would be") as caught:
+            await forge.deploy("stable", [two])
+        assert "deploy `echo` in that range, or a `chief`" in (caught.value.hint or "")
+        assert await runtime.hub.generation("stable") == first
+        newer = await forge.publish(write_package(tmp_path / "c", **calls("chief", echo=">=1"), version="1.1.0"))
+        moved = await forge.deploy("stable", [two, newer])
+        assert set(moved.releases) == {two.digest, newer.digest}
+
+
+async def test_an_agent_is_not_deployed_beside_a_helper_that_it_may_not_call(tmp_path: Path) -> None:
+    async with forge_at(tmp_path) as (forge, runtime):
+        one, _, chief = await published(forge, tmp_path, {}, {"version": "2.0.0"}, calls("chief", echo="^2"))
+        first = await forge.deploy("stable", [one])
+        with pytest.raises(HubError, match=r"chief@1\.0\.0 may call echo@\^2, but echo@1\.0\.0 would be"):
+            await forge.deploy("stable", [chief])
+        assert await runtime.hub.generation("stable") == first
+        moved = await forge.deploy("stable", [chief, "echo@2.0.0"])
+        assert len(moved.releases) == 2
+
+
+async def test_a_helper_of_several_agents_fits_them_all_or_none_is_deployed(tmp_path: Path) -> None:
+    versions = [{"version": version} for version in ("1.2.0", "1.2.9", "1.3.0")]
+    wide, narrow = calls("wide", echo="^1"), calls("narrow", echo="~1.2")
+    async with forge_at(tmp_path) as (forge, runtime):
+        await published(forge, tmp_path / "echo", *versions)
+        both = await published(forge, tmp_path, wide, narrow)
+        generation = await forge.deploy("stable", both)
+        assert (await runtime.hub.release("echo@1.2.9")).digest in generation.releases
+        await runtime.hub.yank("echo@1.2.9")
+        assert (await runtime.hub.release("echo@1.2.0")).digest in (await forge.deploy("other", both)).releases
+        (odd,) = await published(forge, tmp_path / "odd", calls("odd", echo="^1.3"))
+        with pytest.raises(NotFound, match=r"no release of echo fits: narrow@1\.0\.0 may call echo@~1\.2,"):
+            await forge.deploy("third", [*both, odd])
+        assert await runtime.hub.channels() == ("other", "stable")
+
+
+async def test_what_a_called_agent_calls_is_deployed_and_held_to_its_range_too(tmp_path: Path) -> None:
+    middle, top = calls("middle", echo="^1"), calls("top", middle="^1")
+    async with forge_at(tmp_path) as (forge, _):
+        await published(forge, tmp_path, {}, {"version": "2.0.0"}, middle, top)
+        assert len((await forge.deploy("stable", ["top"])).releases) == 3
+        with pytest.raises(HubError, match=r"middle@1\.0\.0 may call echo@\^1, but echo@2"):
+            await forge.deploy("other", ["top", "echo@2.0.0"])
+
+
+async def test_the_history_says_who_went_back(tmp_path: Path) -> None:
+    async with forge_at(tmp_path) as (forge, _):
+        for release in await published(forge, tmp_path, {}, {"version": "1.1.0"}):
+            await forge.deploy("stable", [release], by="ada")
+        back = await forge.rollback("stable", by="grace", why="wrong counts")
+        assert (back.by, back.why) == ("grace", "wrong counts")
 
 
 async def test_a_new_package_publishes_as_it_is(tmp_path: Path) -> None:

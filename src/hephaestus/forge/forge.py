@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from hephaestus.assets import parse_card
-from hephaestus.errors import AssetError, BriefRefused, IntegrityError, NotFound
+from hephaestus.assets import Range, Version, parse_card
+from hephaestus.errors import AssetError, BriefRefused, HubError, IntegrityError, NotFound
 from hephaestus.forge.examine import Examination, examine
 from hephaestus.forge.knowledge import gather
 from hephaestus.hub import ReleaseDraft
@@ -15,7 +15,7 @@ from hephaestus.knowledge import BUILDER, PASSAGES_FILE
 from hephaestus.routing import CardEntry, compile_cards
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from hephaestus.hub import Generation, Release
@@ -96,13 +96,15 @@ class Forge:
 
         Args:
             channel: Its name; made if new.
-            releases: Releases or references to them. What they may call is added.
+            releases: Releases or references to them. What they may call is added: the newest release that fits every
+                agent that may call it. A run calls exactly what was deployed with its agent.
             only: Whether the channel keeps nothing but these.
             why: For the history.
             by: For the history.
 
         Raises:
             NotFound: If a reference or something that an agent may call is not in the hub.
+            HubError: If an agent would be deployed beside one that may not call its version. Nothing was changed.
             StaleGeneration: If someone else moved the channel meanwhile.
         """
         hub = self._runtime.hub
@@ -127,28 +129,57 @@ class Forge:
         table = await anyio.to_thread.run_sync(compile_cards, entries)
         return await hub.deploy(channel, closure, card_table=table, expected=number, by=by, why=why)
 
-    async def rollback(self, channel: str, *, to: int | None = None, why: str = "") -> Generation:
+    async def rollback(self, channel: str, *, to: int | None = None, why: str = "", by: str = "") -> Generation:
         """Move a channel back to what its newest generation replaced, or to generation ``to``.
+
+        Args:
+            channel: Its name.
+            to: The generation to go back to.
+            why: For the history.
+            by: For the history.
 
         Raises:
             NotFound: If there is no such generation.
         """
-        return await self._runtime.hub.rollback(channel, to=to, why=why)
+        return await self._runtime.hub.rollback(channel, to=to, why=why, by=by)
 
     async def _add_called(self, kept: dict[str, Release]) -> None:
+        """Add what is called to ``kept``, until nothing is missing and every release fits all that may call it."""
+        called: dict[str, dict[str, str]] = {}  # agent -> who may call it -> in which range
         waiting = list(kept.values())
         while waiting:
-            manifest = await self._runtime.manifest(waiting.pop())
-            for name, wanted in manifest.agents.items():
-                if name not in kept:
-                    kept[name] = await self._runtime.hub.release(f"{name}@{wanted}")
-                    waiting.append(kept[name])
+            for release in waiting:
+                for name, wanted in (await self._runtime.manifest(release)).agents.items():
+                    called.setdefault(name, {})[release.ref] = wanted
+            missing = [name for name in sorted(called) if name not in kept]
+            waiting = [await self._newest(name, called[name]) for name in missing]
+            kept.update((release.name, release) for release in waiting)
+        for name, callers in sorted(called.items()):
+            for caller, wanted in sorted(callers.items()):
+                if not _in_range(kept[name], wanted):
+                    raise HubError(
+                        f"{caller} may call {name}@{wanted}, but {kept[name].ref} would be deployed beside it",
+                        hint=f"deploy `{name}` in that range, or a `{caller.partition('@')[0]}` that may call this one",
+                    )
+
+    async def _newest(self, name: str, callers: Mapping[str, str]) -> Release:
+        releases = await self._runtime.hub.releases(name)
+        for release in releases:
+            if not release.yanked and all(_in_range(release, wanted) for wanted in callers.values()):
+                return release
+        wishes = ", ".join(f"{caller} may call {name}@{wanted}" for caller, wanted in sorted(callers.items()))
+        here = ", ".join(f"{release.version}{' (yanked)' if release.yanked else ''}" for release in releases[:10])
+        raise NotFound(f"no release of {name} fits: {wishes}", hint=f"the newest here: {here}")
 
     async def _card(self, release: Release) -> CardEntry:
         data = (await self._runtime.hub.tree(release)).get("card.toml")
         if data is None:
             raise IntegrityError(f"{release.ref} has no card.toml")
         return CardEntry(agent=release.name, release=release.ref, digest=release.digest, card=parse_card(data))
+
+
+def _in_range(release: Release, wanted: str) -> bool:
+    return Version.parse(release.version) in Range.parse(wanted)
 
 
 def _path(folder: Path | str) -> Path:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
+    from hephaestus.canonical import Digest
     from hephaestus.hub import Release
     from hephaestus.receipts import Entry
     from hephaestus.routing import Decision
@@ -115,6 +116,20 @@ class Runtime:
         table = CardTable.load(await self.hub.card_table(channel))
         # Building the lookup structures costs more than a decision; the digest says when they are still good.
         return self._routers.setdefault(table.digest, Router(table))
+
+    async def table(self, digest: Digest) -> CardTable:
+        """The card table that a decision was made from, whatever its channel holds by now.
+
+        Args:
+            digest: As the decision has it.
+
+        Raises:
+            NotFound: If it was never deployed to this hub.
+            IntegrityError: If it is damaged, or was compiled for another version of the router.
+        """
+        if (known := self._routers.get(digest)) is not None:
+            return known.table
+        return CardTable.load(await self.hub.table(digest))
 
     async def keep(self, decision: Decision) -> Entry:
         """Append a decision that no task force carries out to the journal, as its receipt."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from importlib import metadata
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hephaestus import canonical
-from hephaestus.assets import CheckSpec, Manifest, parse_card
-from hephaestus.errors import NotFound
+from hephaestus.assets import CheckSpec, Manifest, Range, Version, parse_card
+from hephaestus.errors import NotFound, UsageError
 from hephaestus.hub import Release
 from hephaestus.knowledge import PassageSet
 from hephaestus.stormbreaker import CheckSet, compile_checks
@@ -21,6 +22,7 @@ from hephaestus_runner.protocol import Level, Limits, Policy
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from hephaestus.canonical import Digest
     from hephaestus.routing import Routed
     from hephaestus.runtime import Runtime
     from hephaestus.stormbreaker import Origin
@@ -75,14 +77,16 @@ async def make_plan(
 
     Raises:
         ChecksRefused: If there is no check at all, or one that cannot be compiled.
-        NotFound: If a release of the decision or one that it may call is not in the hub.
+        NotFound: If the release of the decision is not in the hub, or one that it may call was not deployed with it.
+        UsageError: If the context says one thing twice.
     """
     hub = runtime.hub
     release = await hub.release(decision.winner.digest)
     lead = await _member(runtime, release, level)
-    members = {} if lead.manifest.run.role == "orchestrator" else {release.name: lead}
-    for name, wanted in lead.manifest.agents.items():
-        members[name] = await _member(runtime, await hub.release(f"{name}@{wanted}"), level)
+    directs = lead.manifest.run.role == "orchestrator"
+    members = {} if directs else {release.name: lead}
+    for name, callee in (await _callees(runtime, lead, decision.table)).items():
+        members[name] = await _member(runtime, callee, level)
     tree = await hub.tree(release)
     card = parse_card(_present(tree.get("card.toml"), release, "card.toml"))
     specs: list[tuple[Origin, CheckSpec]] = [
@@ -97,9 +101,9 @@ async def make_plan(
         engine=metadata.version("hephaestus-os"),
         interpreter=f"{platform.python_implementation()} {platform.python_version()}",
         request=canonical.digest_bytes(decision.request.encode()),
-        context=canonical.digest_bytes(context),
+        context=_context_digest(context),
         card_table=decision.table,
-        orchestrator=release.ref if not members or lead.manifest.run.role == "orchestrator" else "built-in",
+        orchestrator=release.ref if directs else "built-in",
         agents=tuple(
             [await _locked(runtime, m) for m in sorted({lead.release.name: lead, **members}.values(), key=_name)]
         ),
@@ -132,6 +136,49 @@ def agent_policy(manifest: Manifest, level: Level) -> Policy:
         tools=permissions.tools,
         knowledge=bool(manifest.knowledge) and permissions.knowledge,
     )
+
+
+async def _callees(runtime: Runtime, lead: Member, table: Digest) -> dict[str, Release]:
+    """What the lead may call, by name: the releases that were deployed with it, and never newer ones of the hub.
+
+    So a run uses nothing that nobody put in force, and a rollback takes the called agents back with their caller.
+    """
+    wanted = lead.manifest.agents
+    if not wanted:
+        return {}
+    deployed = {entry.agent: entry for entry in (await runtime.table(table)).entries}
+    found: dict[str, Release] = {}
+    for name, text in wanted.items():
+        entry = deployed.get(name)
+        if entry is None:
+            raise NotFound(
+                f"{lead.release.ref} may call {name}@{text}, but no {name} was deployed with it",
+                hint=f"deploy {lead.release.ref} again, which adds what it may call",
+            )
+        release = await runtime.hub.release(entry.digest)
+        if Version.parse(release.version) not in Range.parse(text):
+            raise NotFound(
+                f"{lead.release.ref} may call {name}@{text}, but {release.ref} was deployed with it",
+                hint=f"deploy {lead.release.ref} again, together with a {name} in that range",
+            )
+        found[name] = release
+    return found
+
+
+def _context_digest(context: bytes) -> Digest:
+    """The digest of what the context says: the order of keys, in which a caller happened to write it, does not count.
+
+    A number with a fraction has no canonical form, so that a context with one is written with sorted keys only.
+    """
+    try:
+        value = canonical.parse_json(context)
+    except ValueError as error:
+        raise UsageError(f"the context of a run: {error}") from error
+    try:
+        return canonical.digest_bytes(canonical.encode(value))
+    except canonical.NotCanonical:
+        text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return canonical.digest_bytes(text.encode())
 
 
 async def _member(runtime: Runtime, release: Release, level: Level) -> Member:
