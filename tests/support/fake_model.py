@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
@@ -23,9 +23,14 @@ def ollama(text: str) -> Answer:
 
 
 class FakeModel:
-    """Answers POST requests; ``script`` maps (path, body) to an answer. Every request is kept in ``seen``."""
+    """Answers POST requests; ``script`` maps (path, body) to an answer. Every request is kept in ``seen``.
 
-    def __init__(self, script: Callable[[str, dict[str, Any]], Answer]) -> None:
+    ``headers`` are added to every answer.
+    """
+
+    def __init__(
+        self, script: Callable[[str, dict[str, Any]], Answer], *, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.seen: list[tuple[str, dict[str, Any], dict[str, str]]] = []
         outer = self
 
@@ -37,6 +42,8 @@ class FakeModel:
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(data)))
+                for name, value in (headers or {}).items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(data)
 

@@ -16,7 +16,7 @@ class ModelEndpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     url: str  # for example http://127.0.0.1:11434 or https://host/v1
     name: str
-    key_env: str | None = None  # the environment variable that holds the key; read when a call is made, never stored
+    key_env: str | None = None  # the environment variable that holds the key; read when a run begins, never written
     timeout_s: float = 120.0
     attempts: int = 3  # tries of one call, for outages and rate limits only
 
