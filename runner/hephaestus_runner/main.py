@@ -64,6 +64,8 @@ def read_config() -> dict[str, Any]:
 
 def main() -> NoReturn:
     """Never returns."""
+    # Whoever started the host may have set another, and then a child could not read the root that is made for it.
+    os.umask(0o022)
     raw = read_config()
     finder = Finder(raw["homes"])
     sys.meta_path.insert(0, finder)

@@ -81,6 +81,7 @@ def _child(config: Config, features: dict[str, str], body: Callable[[dict[str, s
     try:
         limits.die_with_parent()
         features = features | confine.confine(config)
+        os.umask(0o077)  # at the level none too: what it makes is its own affair
         body(features)
         code = 0
     except confine.Unconfined as error:
