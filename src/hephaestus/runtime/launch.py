@@ -9,12 +9,13 @@ from hephaestus.errors import ChildError, IsolationUnavailable, ProtocolError
 from hephaestus.runtime.advice import advice
 from hephaestus.runtime.attest import attest
 from hephaestus.runtime.child import Child
+from hephaestus.runtime.disposal import ChildDisposal
 from hephaestus.runtime.spawn import LaunchSpec, Role, spawn
 from hephaestus_runner import protocol
 from hephaestus_runner.protocol import Failure, Hello
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
 __all__ = ["Child", "LaunchSpec", "Role", "launch"]
@@ -23,12 +24,16 @@ _TAIL = 2_000
 
 
 @asynccontextmanager
-async def launch(spec: LaunchSpec, *, runs: Path) -> AsyncIterator[Child]:
+async def launch(
+    spec: LaunchSpec, *, runs: Path, lock: int | None = None, gone: Callable[[ChildDisposal], None] | None = None
+) -> AsyncIterator[Child]:
     """Start a child. When the block is left, its process tree is ended and ``child.disposal`` says what is left.
 
     Args:
         spec: What to start. ``spec.policy.level`` is what the child reaches; it is never silently lower.
         runs: Folder for its private folder.
+        lock: A descriptor that the supervisor keeps open as long as anything of the child may be left.
+        gone: Told what is left of a process once it was started, also when it never became a child that is yielded.
 
     Yields:
         The child, confined and attested. No code of the package was loaded yet: send it a ``Start``.
@@ -40,12 +45,27 @@ async def launch(spec: LaunchSpec, *, runs: Path) -> AsyncIterator[Child]:
         UsageError: If a path of ``spec`` does not exist.
         StorageError: If the private folder cannot be made.
     """
-    child = Child(spawn(spec, runs), spec)
+    child = Child(spawn(spec, runs, lock=lock), spec)
     try:
         await _greet(child, spec)
         yield child
     finally:
-        await child.dispose()
+        try:
+            await child.dispose()
+        finally:
+            if gone is not None:
+                gone(child.disposal or _unseen(child))
+
+
+def _unseen(child: Child) -> ChildDisposal:
+    return ChildDisposal(
+        verified=False,
+        processes=(child.supervisor,),
+        processes_left=(),
+        folder_gone=False,
+        descriptors_left=0,
+        how="looking for what is left failed",
+    )
 
 
 async def _greet(child: Child, spec: LaunchSpec) -> None:

@@ -64,12 +64,13 @@ class Spawned(msgspec.Struct):
         return (self.reader, self.writer, self.stdout, self.stderr, *([] if control < 0 else [control]))
 
 
-def spawn(spec: LaunchSpec, runs: Path) -> Spawned:
+def spawn(spec: LaunchSpec, runs: Path, *, lock: int | None = None) -> Spawned:
     """Start a supervisor, which confines a child of its own.
 
     Args:
         spec: What to start.
         runs: Folder in which the child's private folder is made.
+        lock: A descriptor for the supervisor to keep open until it ends; the child does not get it.
 
     Raises:
         UsageError: If a path of ``spec`` does not exist or the configuration is too long.
@@ -94,14 +95,14 @@ def spawn(spec: LaunchSpec, runs: Path) -> Spawned:
         except OSError as error:
             raise StorageError(f"the private folder {folder} of a child cannot be made: {error}") from error
         try:
-            spawned = _start(spec, folder, uid, undo)
+            spawned = _start(spec, folder, uid, undo, lock=lock)
         except OSError as error:
             raise ChildError(f"no process could be started for the {spec.role}: {error}") from error
         undo.pop_all()
     return spawned
 
 
-def _start(spec: LaunchSpec, folder: Path, uid: int | None, undo: ExitStack) -> Spawned:
+def _start(spec: LaunchSpec, folder: Path, uid: int | None, undo: ExitStack, *, lock: int | None) -> Spawned:
     pipes = []
     for _ in range(5):
         pipes.append(os.pipe())
@@ -120,7 +121,7 @@ def _start(spec: LaunchSpec, folder: Path, uid: int | None, undo: ExitStack) -> 
             stderr=complained,
             env={"LANG": "C.UTF-8", "PYTHONHASHSEED": str(spec.hash_seed)},
             cwd="/",
-            pass_fds=(child_in, child_out, far.fileno(), *_EXTRA_FDS),
+            pass_fds=(child_in, child_out, far.fileno(), *(() if lock is None else (lock,)), *_EXTRA_FDS),
             start_new_session=True,
         )
     # It fits into the pipe, so this does not wait for the process to read.
@@ -150,9 +151,10 @@ def _command() -> list[str]:
 
 
 def _make_folder(folder: Path, spec: LaunchSpec, uid: int | None, undo: ExitStack) -> None:
-    # Others may pass through but not list: the child may have a user id of its own.
-    folder.mkdir(mode=0o711)
+    folder.mkdir(mode=0o700)
     undo.callback(folder.rmdir)
+    # Others may pass through but not list: the child may have a user id of its own. Not left to this process's umask.
+    folder.chmod(0o711)
     inner = folder / ("root" if spec.policy.level == "isolated" else "work")
     inner.mkdir(mode=0o700)
     undo.callback(inner.rmdir)

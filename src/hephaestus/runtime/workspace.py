@@ -5,6 +5,7 @@ Whoever starts children does it through a workspace, so that one place knows wha
 
 from __future__ import annotations
 
+import os
 import secrets
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from hephaestus.errors import ChildError
+from hephaestus.runtime import leftovers
 from hephaestus.runtime.disposal import remove_folder
 from hephaestus.runtime.launch import LaunchSpec, launch
 from hephaestus_runner.protocol import Event, Failure, Log, Result, Start
@@ -26,10 +28,16 @@ if TYPE_CHECKING:
 
 
 class Workspace:
-    """One run's private folder below ``runs``. Opened by :func:`workspace`."""
+    """One run's private folder below ``runs``. Opened by :func:`workspace`.
 
-    def __init__(self, folder: Path) -> None:
+    Attributes:
+        disposals: One for every child that was started and is gone, also of those that never got ready.
+        attested: One for every child that got ready.
+    """
+
+    def __init__(self, folder: Path, *, lock: int | None = None) -> None:
         self.folder = folder
+        self._lock = lock
         self.disposals: list[ChildDisposal] = []
         self.attested: list[Attestation] = []
 
@@ -41,27 +49,45 @@ class Workspace:
             IsolationUnavailable: If the level of ``spec.policy`` is not to be had; nothing of the package ran.
             ChildError: If the child could not be started.
         """
-        child: Child | None = None
-        try:
-            async with launch(spec, runs=self.folder) as child:
-                self.attested.append(child.attested)
-                yield child
-        finally:
-            if child is not None and child.disposal is not None:
-                self.disposals.append(child.disposal)
+        async with launch(spec, runs=self.folder, lock=self._lock, gone=self.disposals.append) as child:
+            self.attested.append(child.attested)
+            yield child
 
 
 @asynccontextmanager
 async def workspace(runs: Path, name: str | None = None) -> AsyncIterator[Workspace]:
-    """Make a private folder ``runs/name`` and remove it, with whatever is in it, at the end."""
+    """Make a private folder ``runs/name`` and remove it, with whatever is in it, at the end.
+
+    A host that is killed cannot; :func:`hephaestus.runtime.leftovers.sweep` does it later.
+    """
     folder = runs / (name or f"errand-{secrets.token_hex(8)}")
-    # Mode 0755: a child with a user id of its own must be able to pass through; nothing secret is kept in here.
-    await anyio.to_thread.run_sync(lambda: folder.mkdir(mode=0o755, parents=True))
+    lock = await anyio.to_thread.run_sync(_make, folder)
     try:
-        yield Workspace(folder)
+        yield Workspace(folder, lock=lock)
     finally:
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(remove_folder, folder)
+            await anyio.to_thread.run_sync(_remove, folder, lock)
+
+
+def _make(folder: Path) -> int:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = leftovers.take(folder.parent, folder.name)
+    try:
+        folder.mkdir()
+        # A child with a user id of its own must be able to pass through, whatever this process's umask is; nothing
+        # secret is kept in here.
+        folder.chmod(0o755)
+    except BaseException:
+        leftovers.release(folder.parent, folder.name, lock)
+        raise
+    return lock
+
+
+def _remove(folder: Path, lock: int) -> None:
+    if remove_folder(folder):
+        leftovers.release(folder.parent, folder.name, lock)
+    else:
+        os.close(lock)  # the lock file stays, and with it the reason to try again
 
 
 async def errand(place: Workspace, spec: LaunchSpec, data: bytes, *, release: str = "") -> bytes:
