@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
-from tests.support.packages import VAGUE_BRIEF, package_files, write_package
+from tests.support.packages import BRIEF, VAGUE_BRIEF, package_files, write_package
 
 from hephaestus.errors import AlreadyPublished, AssetError, BriefRefused, HubError, NotFound
-from hephaestus.forge import Forge, new_package
-from hephaestus.hub import Release
+from hephaestus.forge import Forge, examine, new_package
+from hephaestus.hub import Release, Tree
 from hephaestus.interview import Report
 from hephaestus.runtime import Runtime
 
@@ -127,6 +129,42 @@ async def test_a_contract_that_no_check_enforces_is_refused(tmp_path: Path) -> N
         assert "json-schema" in problem.hint
 
 
+@pytest.mark.parametrize(("budget", "more", "agrees"), [
+    ("attempts = 3", "", True),
+    ("attempts = 2", "\n[permissions.limits]\nattempts = 2\n", True),
+    ("attempts = 2", "", False),
+    ("attempts = 3", "\n[permissions.limits]\nattempts = 2\n", False),
+    ("tokens = 100", "\n[permissions.limits]\nattempts = 2\n", True),
+])  # fmt: skip
+async def test_the_attempts_of_the_specification_are_those_that_a_run_has(
+    tmp_path: Path, budget: str, more: str, agrees: bool
+) -> None:
+    brief = BRIEF.replace("attempts = 3", budget)
+    async with forge_at(tmp_path) as (forge, _):
+        found = await forge.check(write_package(tmp_path / "p", brief=brief, manifest_more=more))
+        if agrees:
+            assert found.problems == ()
+        else:
+            (problem,) = found.problems
+            assert problem.file == "brief.toml"
+            assert "budget.attempts" in problem.message
+            assert "[permissions.limits] of agent.toml" in (problem.hint or "")
+
+
+def test_a_child_of_another_user_can_read_the_copy_whatever_the_umask(tmp_path: Path) -> None:
+    tree = Tree({}).with_files({**package_files(), "deep/er/data.txt": b"x"})
+    before = os.umask(0o077)
+    try:
+        examine._stage(tree, tmp_path / "copy")
+    finally:
+        os.umask(before)
+    copy = tmp_path / "copy"
+    modes = {path.relative_to(copy).as_posix(): path.stat().st_mode & 0o777 for path in copy.rglob("*")}
+    folders = {path for path in modes if (copy / path).is_dir()}
+    assert {path: mode for path, mode in modes.items() if path not in folders} == dict.fromkeys(tree.files, 0o644)
+    assert {modes[path] for path in folders} | {copy.stat().st_mode & 0o777} == {0o755}
+
+
 async def test_a_check_lists_every_problem_at_once(tmp_path: Path) -> None:
     async with forge_at(tmp_path) as (forge, _):
         folder = write_package(
@@ -142,10 +180,6 @@ async def test_a_check_lists_every_problem_at_once(tmp_path: Path) -> None:
 async def test_code_that_hangs_on_import_does_not_hang_the_forge(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import msgspec
-
-    from hephaestus.forge import examine
-
     monkeypatch.setattr(examine, "_LIMITS", msgspec.structs.replace(examine._LIMITS, wall_ms=1500))
     async with forge_at(tmp_path) as (forge, _):
         folder = write_package(tmp_path / "p", code="import threading\nthreading.Event().wait()\n")

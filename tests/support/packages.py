@@ -42,7 +42,7 @@ acceptance = [{ id = "shape", text = "the output matches its schema exactly", ch
 examples = [{ input = "hello", expected = { text = "HELLO" } }]
 
 [constraint]
-budget = { seconds = 10, attempts = 2 }
+budget = { seconds = 10, attempts = 3 }
 tools_allowed = []
 network = "none"
 must = [{ text = "the output must have exactly one field, text", check = "shape" }]

@@ -89,6 +89,7 @@ async def examine(runtime: Runtime, folder: Path) -> Examination:
         except ChecksRefused as error:
             problems.append(_problem("agent.toml", error))
         if brief is not None:
+            problems += _agree(brief, manifest)
             kinds = {spec.id: spec.kind for spec in (*manifest.checks, *(card.checks if card else ()))}
             report = assess(brief, checks=kinds, files=tuple(tree.files))
         problems += await _entries(runtime, manifest, checks, tree)
@@ -167,6 +168,18 @@ def _unenforced(manifest: Manifest, card: Card | None) -> Iterator[Problem]:
         yield Problem("agent.toml", None, f"[contract] output: no check holds the output to {output}", hint)
 
 
+def _agree(brief: Brief, manifest: Manifest) -> Iterator[Problem]:
+    """The host counts what the manifest says; a specification with another number would be one that nobody keeps."""
+    budget, limit = brief.constraint.budget, manifest.permissions.limits.attempts
+    if budget is not None and budget.attempts not in (None, limit):
+        yield Problem(
+            "brief.toml",
+            None,
+            f"[constraint] budget.attempts is {budget.attempts}, but a run of this package has {limit}",
+            f"write attempts = {budget.attempts} into [permissions.limits] of agent.toml, or {limit} here",
+        )
+
+
 def _sources(manifest: Manifest, tree: Tree) -> Iterator[Problem]:
     for source in manifest.knowledge:
         if source.path is not None and not any(name.startswith(source.path.rstrip("/") + "/") for name in tree.files):
@@ -174,11 +187,20 @@ def _sources(manifest: Manifest, tree: Tree) -> Iterator[Problem]:
 
 
 def _stage(tree: Tree, folder: Path) -> None:
-    """Put a copy of what was read where a child can look: the folder itself may change meanwhile."""
+    """Put a copy of what was read where a child can look: the folder itself may change meanwhile.
+
+    The child may have a user id of its own, so the modes are set and not left to the umask.
+    """
+    folder.mkdir()
+    made = {folder}
     for path, file in tree.files.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
+        made.update(parent for parent in target.parents if parent.is_relative_to(folder))
         target.write_bytes(file.data)
+        target.chmod(file.mode)
+    for one in made:
+        one.chmod(0o755)
 
 
 async def _entries(runtime: Runtime, manifest: Manifest, checks: CheckSet | None, tree: Tree) -> list[Problem]:
