@@ -35,7 +35,7 @@ class Store:
     """An open hub. :class:`hephaestus.hub.Hub` says what each method promises."""
 
     def __init__(self, folder: Path) -> None:
-        self.layout = Layout(folder.absolute())
+        self.layout: Layout = Layout(folder.absolute())
         self._database = Database(self.layout)
         self._stored: dict[Digest, artifact.Stored] = {}
         self._caching = threading.Lock()

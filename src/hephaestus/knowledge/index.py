@@ -60,11 +60,11 @@ class Row:
     __slots__ = ("context", "name", "path", "summary", "text")
 
     def __init__(self, *, name: str, path: str, summary: str, context: str, text: str) -> None:
-        self.name = name
-        self.path = path
-        self.summary = summary
-        self.context = context
-        self.text = text
+        self.name: str = name
+        self.path: str = path
+        self.summary: str = summary
+        self.context: str = context
+        self.text: str = text
 
     def values(self) -> tuple[str, str, str, str, str]:
         """As bound to an INSERT."""

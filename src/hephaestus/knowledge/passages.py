@@ -62,7 +62,7 @@ class PassageSet:
 
     def __init__(self, by_id: Mapping[str, Passage], *, digest: Digest) -> None:
         self._by_id = dict(by_id)
-        self.digest = digest  # of the canonical bytes, equal to that of the file in the tree
+        self.digest: Digest = digest  # of the canonical bytes, equal to that of the file in the tree
 
     @classmethod
     def of(cls, passages: Iterable[Passage]) -> Self:

@@ -29,7 +29,7 @@ class Ticket:
     def __init__(self, work: Callable[[Page], Any], *, note: bool = False) -> None:
         self.work = work
         self.note = note
-        self.done = False
+        self.done: bool = False
         self.result: Any = None
         self.error: HephaestusError | None = None
 

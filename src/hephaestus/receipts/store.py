@@ -51,7 +51,9 @@ class Page:
     def __init__(self, connection: apsw.Connection, blobs: vault.Blobs) -> None:
         self.connection = connection
         self.blobs = blobs
-        self.at = time.time_ns() // 1_000_000
+        self.at: int = time.time_ns() // 1_000_000
+        self.seq: int
+        self.link: bytes
         self.seq, self.link = chain_end(connection)
         self.written: list[bytes] = []  # blobs, to be taken away if the transaction fails
 

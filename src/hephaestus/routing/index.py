@@ -44,9 +44,11 @@ class Index:
     def __init__(self, contents: Contents) -> None:
         cards = len(contents.cards)
         lines = contents.thresholds
-        self.floors = tuple(max(lines.floor * card.kinship, lines.least << LOG_BITS) for card in contents.cards)
-        self.able = tuple(card.examples >= lines.min_examples for card in contents.cards)
-        self.least_floor = min(compress(self.floors, self.able), default=0)
+        self.floors: tuple[int, ...] = tuple(
+            max(lines.floor * card.kinship, lines.least << LOG_BITS) for card in contents.cards
+        )
+        self.able: tuple[bool, ...] = tuple(card.examples >= lines.min_examples for card in contents.cards)
+        self.least_floor: int = min(compress(self.floors, self.able), default=0)
         self._unseen = contents.unseen
         self._weights: list[dict[str, int]] = [{} for _ in range(cards)]
         self._features: dict[str, tuple[int, int, Postings]] = {}

@@ -112,8 +112,8 @@ class CardTable:
     __slots__ = ("contents", "digest")
 
     def __init__(self, contents: Contents, digest: Digest) -> None:
-        self.contents = contents
-        self.digest = digest
+        self.contents: Contents = contents
+        self.digest: Digest = digest
 
     @classmethod
     def load(cls, data: bytes) -> Self:

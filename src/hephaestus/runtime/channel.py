@@ -86,14 +86,14 @@ class Channel:
         self._notes = b""
         self._waiting: anyio.Event | None = None
         self._selector = selectors.DefaultSelector()
-        self.printed = {
+        self.printed: dict[int, Printed] = {
             spawned.stdout: Printed("stdout", output_bytes),
             spawned.stderr: Printed("stderr", output_bytes),
         }
         self._read_frames = True
-        self.ended = False
+        self.ended: bool = False
         """Whether the child's end of the message pipe is closed."""
-        self.gone = False
+        self.gone: bool = False
         """Whether the supervisor's end of the control socket is closed."""
         self.notes: dict[str, Any] = {}
         """What the supervisor told: pid, exit, left, why."""

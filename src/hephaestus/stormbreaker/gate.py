@@ -119,10 +119,10 @@ class Gate:
         self._one = anyio.Lock()
         self._artefacts: set[Digest] = set()
         self._failures: set[Digest] = set()
-        self.state = State.RUNNING
-        self.attempts = 0
+        self.state: State = State.RUNNING
+        self.attempts: int = 0
         """Attempts that were judged so far, passed or failed."""
-        self.undecided = 0
+        self.undecided: int = 0
         """Judgements so far that came to nothing."""
         self.candidate: UnverifiedOutput | None = None
         """The last artefact that failed, for a person to look at."""

@@ -32,7 +32,7 @@ class NormalText:
     def __init__(self, text: str) -> None:
         self._given = text
         self._units: frozenset[str] | None = None
-        self.text = normalise(text)
+        self.text: str = normalise(text)
 
     def holds(self, words: str) -> bool:
         """Whether normalised ``words`` stand here, cutting no word, number or contraction at either end."""

@@ -71,7 +71,7 @@ class Conduct:
         self._emit = emit
         self._told = Told()
         self._sending = anyio.Lock()
-        self.attempts = 0
+        self.attempts: int = 0
         self.artefact: bytes | None = None  # the last submission, byte for byte
         self.entries: tuple[int, ...] = ()  # the journal entries that show why the run ended as it did
 

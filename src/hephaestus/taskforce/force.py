@@ -114,7 +114,7 @@ class TaskForce:
         self._ended = False
         self.disposal: Disposal | None = None
         """What was left of the task force; set when :meth:`run` has returned."""
-        self.attempts = 0
+        self.attempts: int = 0
         """Attempts that were judged."""
 
     @property
