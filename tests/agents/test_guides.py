@@ -116,27 +116,43 @@ async def test_a_model_phrases_the_answer_and_code_picks_the_quotations(shard: S
 
 @pytest.mark.parametrize(
     "said",
-    ["Use `os.system` and unzip.", "Open it and read it.", "I think `zipfile.ZipFile.open` does it.", ""],
+    [
+        "Open it and read it.",
+        "Use the open method of the archive object.",
+        "Call `open()` with the name, in mode `r`.",
+        "Use `os.system` and unzip. Or open the member by its name.",
+        "Open it:\n```python\nwith ZipFile(x) as z: z.open(`y`)\n```\nand read it.",
+        "Open it `and read it.",
+        "- open it\n- read it" + "\n- close it" * 400,
+    ],
 )
-async def test_a_model_that_names_what_is_not_quoted_or_guesses_does_not_pass(
-    shard: Shard, passages: PassageSet, said: str
-) -> None:
+async def test_code_holds_the_words_of_a_model_to_what_is_quoted(shard: Shard, passages: PassageSet, said: str) -> None:
     from stdlib_guide.agent import answer
 
-    verdict = await judge("stdlib-guide", answer(Task(ZIP, shard, model=Model(said))), passages)
-    assert verdict.failed
+    value = answer(Task(ZIP, shard, model=Model(said)))
+    assert (await judge("stdlib-guide", value, passages)).passed
+    assert value["quotations"] == answer(Task(ZIP, shard))["quotations"]
+    assert "open" in value["answer"].lower().partition("in the documentation")[0]
+    assert "system" not in value["answer"]
 
 
-async def test_what_was_wrong_is_told_to_the_model_and_the_last_attempt_does_without_it(
-    shard: Shard, passages: PassageSet
-) -> None:
+@pytest.mark.parametrize("said", ["", "  ", "Use `os.system`.", "```\nopen(x)\n```", "`", "x" * 3000])
+async def test_where_a_model_says_nothing_that_can_be_kept_the_documentation_speaks(shard: Shard, said: str) -> None:
     from stdlib_guide.agent import answer
 
-    first = await judge("stdlib-guide", answer(Task(ZIP, shard, model=Model("Use `os.system`."))), passages)
-    model = Model("Use `zipfile.ZipFile.open`.")
-    answer(Task(ZIP, shard, attempt=2, feedback=findings(first), model=model))
-    assert "found os.system" in model.asked[0][1]["content"]
-    assert answer(Task(ZIP, shard, attempt=3, model=Model())) == answer(Task(ZIP, shard))
+    assert answer(Task(ZIP, shard, model=Model(said))) == answer(Task(ZIP, shard))
+
+
+async def test_a_model_that_guesses_is_sent_back_and_not_asked_again(shard: Shard, passages: PassageSet) -> None:
+    from stdlib_guide.agent import answer
+
+    said = Model(f"I think `{answer(Task(ZIP, shard))['quotations'][0]['name']}` does it.")
+    first = await judge("stdlib-guide", answer(Task(ZIP, shard, model=said)), passages)
+    assert [finding.check for finding in first.findings if finding.details] == ["no-hedging"]
+    model = Model()
+    second = answer(Task(ZIP, shard, attempt=2, feedback=findings(first), model=model))
+    assert second == answer(Task(ZIP, shard))
+    assert model.asked == []
 
 
 async def test_the_careless_guide_invents_a_quotation_and_corrects_it_when_it_is_sent_back(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from stdlib_guide.phrasing import held_to
 from stdlib_guide.ranking import Found, rank
 
 if TYPE_CHECKING:
@@ -28,14 +29,7 @@ def answer(task: Task) -> dict[str, Any]:
     if not found:
         # No quotation, no claim: the checks refuse this, and that is the right end for such a request.
         return {"answer": _NOTHING, "quotations": []}
-    # The last attempt needs no model: what it could not put right by then, the documentation's own words can.
-    if task.model is not None and task.attempt < _LAST_WITH_MODEL:
-        task.progress("asking the model to put it into words")
-        return {"answer": _phrased(task, request, found), "quotations": quotations}
-    return {"answer": _extracted(found), "quotations": quotations}
-
-
-_LAST_WITH_MODEL = 3
+    return {"answer": _phrased(task, request, found) or _extracted(found), "quotations": quotations}
 
 
 def _request(task: Task) -> str:
@@ -83,20 +77,23 @@ def _said(hit: Any) -> str:
 
 
 def _phrased(task: Task, request: str, found: list[Found]) -> str:
-    assert task.model is not None
+    """The answer in a model's words; an empty text if there is no model, or if its words were sent back."""
+    if task.model is None or task.attempt > 1:
+        # A model that was sent back is not argued with: the documentation's own words do not hedge.
+        return ""
+    task.progress("asking the model to put it into words")
     passages = "\n\n".join(f"### {entry.hit.id}\n{entry.hit.text[:MODEL_PASSAGE]}" for entry in found)
     rules = (
         "You answer a question about the Python standard library from the passages below and from nothing else. "
         "Name what to use by exactly the names in the headings, each in backticks, and put nothing else in backticks. "
         "At most 120 words, plain text, no code blocks. Do not hedge and do not speak of passages."
     )
-    wrong = "\n".join(f"- expected {item.expected}; found {item.found}" for item in task.feedback)
-    repair = f"\n\nYour last answer was sent back:\n{wrong}" if wrong else ""
     text = task.model.complete(
         [
             {"role": "system", "content": rules},
-            {"role": "user", "content": f"Question: {request[:4000]}\n\nPassages:\n\n{passages}{repair}"},
+            {"role": "user", "content": f"Question: {request[:4000]}\n\nPassages:\n\n{passages}"},
         ],
         max_tokens=400,
     )
-    return text.strip()[:MAX_ANSWER]
+    quoted = [entry.hit.id for entry in found]
+    return held_to(text, quoted, known=lambda name: task.knowledge.get(name) is not None, limit=MAX_ANSWER)
