@@ -48,7 +48,7 @@ DENIED_RESTRICTED = (
 
 SELF_ONLY = ("prlimit64", "sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr")
 """In ``restricted``: the first argument names a process and must be 0, the caller. A fully landlocked child of the same
-uid killed its host through prlimit (CONTRACTS 7.2)."""
+uid killed its host through prlimit."""
 
 SELF_ONLY_WHICH = {"setpriority": 0, "ioprio_set": 1}
 """In ``restricted``: the first argument must say "a process" in the way of that call, the second 0, the caller."""

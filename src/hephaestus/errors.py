@@ -18,7 +18,7 @@ class HephaestusError(Exception):
     """
 
     exit_code: ClassVar[int] = 1
-    """What the command line ends with when this error reaches it (CONTRACTS section 3)."""
+    """What the command line ends with when this error reaches it (`docs/endings.md`)."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)

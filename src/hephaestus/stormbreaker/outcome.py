@@ -1,4 +1,4 @@
-"""How a run can end: verified, refused, undecided, interrupted. CONTRACTS section 3 has the table."""
+"""How a run can end: verified, refused, undecided, interrupted. ``docs/endings.md`` has the table."""
 
 from __future__ import annotations
 
