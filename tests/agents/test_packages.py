@@ -93,7 +93,16 @@ def test_a_request_that_both_claim_is_ambiguous(router: Router) -> None:
     assert decision.clarify
 
 
-@pytest.mark.parametrize("request_", ["book me a table for two tonight", "what is the weather like in Rome?"])
+@pytest.mark.parametrize(
+    "request_",
+    [
+        "book me a table for two tonight",
+        "what is the weather like in Rome?",
+        "make me a list of birthday presents",
+        "text my mother",
+        "what is the process for getting a visa?",
+    ],
+)
 def test_a_request_about_something_else_has_no_route(router: Router, request_: str) -> None:
     assert isinstance(router.route(request_), NoRoute)
 
@@ -103,6 +112,12 @@ def test_a_third_party_library_vetoes_both(router: Router, library: str) -> None
     decision = router.route(f"how do I read a zip archive with {library}?")
     assert isinstance(decision, NoRoute)
     assert {candidate.agent for candidate in decision.vetoed} == set(GUIDES)
+
+
+def test_a_question_about_functions_written_in_c_is_not_vetoed(router: Router) -> None:
+    decision = router.route("how do I call a C function from Python?")
+    assert isinstance(decision, Routed)
+    assert decision.winner.agent == "stdlib-guide"
 
 
 def test_most_questions_find_the_guide(router: Router) -> None:
