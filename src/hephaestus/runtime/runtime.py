@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
@@ -11,7 +11,7 @@ import anyio.to_thread
 import msgspec
 
 from hephaestus.assets import Manifest, parse_manifest
-from hephaestus.errors import IntegrityError, KnowledgeError, StorageError
+from hephaestus.errors import IntegrityError, InvalidRequest, KnowledgeError, StorageError, UsageError
 from hephaestus.hub import Hub
 from hephaestus.knowledge import PASSAGES_FILE, PassageSet, build_shard
 from hephaestus.receipts import Draft, Journal
@@ -20,11 +20,13 @@ from hephaestus.runtime.config import Config, default_home
 from hephaestus.runtime.launch import LaunchSpec
 from hephaestus.runtime.signer import SignerClient
 from hephaestus.runtime.workspace import errand, workspace
+from hephaestus.stormbreaker import Undecided
 from hephaestus_runner.protocol import Limits, Policy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
     from pathlib import Path
+    from types import TracebackType
     from typing import Self
 
     from hephaestus.canonical import Digest
@@ -52,7 +54,9 @@ class Force(Protocol):
     """What :meth:`Runtime.run_many` needs of a task force."""
 
     async def __aenter__(self) -> Self: ...
-    async def __aexit__(self, *exc: object) -> None: ...
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
     async def run(self) -> Outcome:
         """Carry the decision out."""
         ...
@@ -165,13 +169,17 @@ class Runtime:
     async def shard(self, release: Release) -> Path | None:
         """The release's knowledge as a search index; built from its passages when it is not there yet.
 
-        A shard is derived: losing one loses nothing.
+        A shard is derived: losing one loses nothing, and neither does damage to one. It is built again.
+
+        Raises:
+            IntegrityError: If the passages are damaged, of which there is no second source.
         """
         if (passages := await self.passages(release)) is None:
             return None
         async with self._building:
-            if (there := await self.hub.derived(release, SHARD)) is not None:
-                return there
+            with suppress(IntegrityError):  # a damaged one is replaced below, like one that is not there
+                if (there := await self.hub.derived(release, SHARD)) is not None:
+                    return there
             async with workspace(self.runs) as place:
                 path = place.folder / "knowledge.shard"
                 info = await anyio.to_thread.run_sync(build_shard, passages, path)
@@ -230,34 +238,49 @@ class Runtime:
         """Route and run many requests.
 
         Args:
-            requests: Texts; taken lazily, at most ``limit`` ahead.
+            requests: Texts; taken lazily, at most ``limit`` more than outcomes were received. One that no router reads
+                comes back as ``Undecided`` with the cause ``caller``, and the others go on.
             force: What carries a decision out: :class:`hephaestus.TaskForce`.
             channel: Whose agents.
-            limit: Runs at the same time.
+            limit: Runs at the same time, those with an outcome that nobody received yet included.
 
         Yields:
             An asynchronous iterator of a request's index and its outcome, in order of completion. It is handed out by
             a context manager because leaving early has to end the runs that are still under way.
+
+        Raises:
+            UsageError: If ``limit`` is below 1.
+            NotFound: If nothing was deployed to that channel yet.
+            ExceptionGroup: When the block is left, with what a run raised that the host failed; it ends the others.
         """
+        if limit < 1:
+            raise UsageError(f"limit is {limit}: at least one run at a time was expected")
         router = await self.router(channel)
         slots = anyio.Semaphore(limit)
         send, receive = anyio.create_memory_object_stream[tuple[int, "Outcome"]](0)
 
         async def one(index: int, request: str) -> None:
+            await send.send((index, await carried_out(request)))
+            slots.release()  # not before someone took the outcome: what nobody waits for must not run ahead
+
+        async def carried_out(request: str) -> Outcome:
             try:
-                async with force(self, router.route(request)) as borrowed:
-                    outcome = await borrowed.run()
-            finally:
-                slots.release()
-            await send.send((index, outcome))
+                decision = router.route(request)
+            except InvalidRequest as error:
+                return Undecided(cause="caller", message=str(error))
+            async with force(self, decision) as borrowed:
+                return await borrowed.run()
 
         async def feed() -> None:
             async with send, anyio.create_task_group() as runs:
+                await slots.acquire()
                 for index, request in enumerate(requests):
-                    await slots.acquire()
                     runs.start_soon(one, index, request)
+                    await slots.acquire()
 
         async with anyio.create_task_group() as group, receive:
             group.start_soon(feed)
-            yield receive
-            group.cancel_scope.cancel()
+            try:
+                yield receive
+            finally:
+                group.cancel_scope.cancel()  # before `receive` closes, which would be an error to those who send
