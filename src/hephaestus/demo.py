@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 import msgspec
 
-from hephaestus.errors import BriefRefused, IntegrityError, NotFound
+from hephaestus.errors import AlreadyPublished, BriefRefused, IntegrityError, NotFound
 from hephaestus.forge import Forge
+from hephaestus.hub.admission import BUILT_FILE
+from hephaestus.knowledge import PASSAGES_FILE
 from hephaestus.receipts.verify import Verification, verify_journal
 from hephaestus.routing import Routed, render
 from hephaestus.stormbreaker import Outcome, Verified, verify_certificate
@@ -26,6 +28,8 @@ from hephaestus_runner.protocol import Level
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from hephaestus.forge import Examination
+    from hephaestus.hub import Release
     from hephaestus.interview import Report
     from hephaestus.routing import Decision
     from hephaestus.runtime import Runtime
@@ -35,7 +39,7 @@ CHANNEL = "stable"
 GOOD = ("stdlib-guide", "careless-guide")
 VAGUE = "vague-helper"
 QUESTION = "how do I read one file out of a zip archive without extracting it?"
-CARELESS_QUESTION = "off the top of your head, how do I walk a directory tree?"
+CARELESS_QUESTION = "quick answer from memory: how do I make my program sleep?"
 REQUESTS = (
     QUESTION,
     "tell me from memory how to compress a string",  # two cards claim it
@@ -50,6 +54,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     status: str  # "published" or "refused"
+    reused: bool = False  # published before, from the same files, by a Python with another documentation
     release: str | None = None
     digest: str | None = None
     passages: int | None = None
@@ -185,6 +190,7 @@ async def demonstrate(
 
 
 async def _build(runtime: Runtime, forge: Forge, folder: Path) -> Build:
+    reused = False
     try:
         release = await forge.publish(folder)
     except BriefRefused as refusal:
@@ -197,18 +203,37 @@ async def _build(runtime: Runtime, forge: Forge, folder: Path) -> Build:
             blocking=report.blocking,
             questions=tuple(question.text for question in report.next_questions),
         )
+    except AlreadyPublished as refusal:
+        release, reused = await _there(runtime, await forge.check(folder), refusal), True
     passages = await runtime.passages(release)
     found = await forge.check(folder)
     assert found.report is not None
     return Build(
         name=release.name,
         status="published",
+        reused=reused,
         release=release.ref,
         digest=release.digest,
         passages=None if passages is None else len(passages),
         score=found.report.score,
         axes=found.report.axes,
     )
+
+
+async def _there(runtime: Runtime, found: Examination, refusal: AlreadyPublished) -> Release:
+    """The release of the same files that another Python made of them, from its own documentation.
+
+    Raises:
+        AlreadyPublished: If anything else differs, because that would be the release of another package.
+    """
+    assert found.manifest is not None
+    release = await runtime.hub.release(f"{found.manifest.agent.name}@{found.manifest.agent.version}")
+    rows = (await runtime.hub.tree(release)).rows
+    if tuple(row for row in rows if row.path not in (PASSAGES_FILE, BUILT_FILE)) != found.tree.rows:
+        raise AlreadyPublished(
+            refusal.message, hint="this home has the examples of another version: name another --home, or none"
+        ) from refusal
+    return release
 
 
 def vetoes(decision: Decision) -> tuple[str, ...]:

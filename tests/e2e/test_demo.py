@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 from tests.support.fake_model import FakeModel, openai
 
+from hephaestus import demo
 from hephaestus.cli import main
+from hephaestus.errors import NotFound
+from hephaestus.forge import forge, knowledge
+from hephaestus.knowledge import Passage, python_docs
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="agents run isolated on Linux only")
 
@@ -141,3 +145,65 @@ def test_a_person_sees_what_happens(report: dict[str, Any], home: Path, capsys: 
     ):
         assert words in shown.out
     assert "sent back" in shown.err
+
+
+@pytest.fixture
+def another_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forging as a Python does whose documentation differs in one passage, and whose SQLite is another one."""
+    first, *others = python_docs()
+    changed = Passage(id=first.id, title=first.title, source=first.source, text=first.text + " And more.")
+    monkeypatch.setattr(knowledge, "_documentation", lambda: (changed, *others))
+    monkeypatch.setattr(forge, "BUILDER", "fts5-porter/1+sqlite-0.0.0")
+
+
+@pytest.mark.usefixtures("another_python")
+def test_a_home_that_another_python_filled_is_used_as_it_is(
+    report: dict[str, Any], home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, again = hephaestus(capsys, "demo", "--home", home)
+    assert code == 0
+    assert [build["reused"] for build in report["builds"]] == [False, False, False]
+    assert [build["reused"] for build in again["builds"]] == [True, True, False]
+    assert [build["status"] for build in again["builds"]] == ["published", "published", "refused"]
+    digests = [[build["digest"] for build in told["builds"]] for told in (report, again)]
+    assert digests[0] == digests[1]
+    assert again["certificate"]["verified"] is True
+
+
+def test_a_home_with_other_examples_is_left_alone(
+    report: dict[str, Any], home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with demo.example_packages() as packages:
+        (packages / demo.GOOD[0] / "README.md").write_text("other")
+        code, failed = hephaestus(capsys, "demo", "--home", home, "--examples", packages)
+    assert code == 1
+    assert failed["error"]["kind"] == "AlreadyPublished"
+    assert "README.md" in failed["error"]["message"]
+    assert "--home" in failed["error"]["hint"]
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit, RuntimeError])
+def test_the_copies_of_the_examples_are_gone_however_their_use_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: type[BaseException]
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def use() -> None:
+        with demo.example_packages() as packages:
+            assert (packages / demo.VAGUE / "agent.toml").is_file()
+            assert list(tmp_path.iterdir()) == [packages]
+            raise end
+
+    with pytest.raises(end):
+        use()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_no_examples_are_installed_it_is_said_how_to_name_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "__file__", str(tmp_path / "a" / "b" / "demo.py"))
+    monkeypatch.setattr(demo.resources, "files", lambda package: tmp_path)
+    with pytest.raises(NotFound) as caught, demo.example_packages():
+        pass
+    assert "--examples" in str(caught.value.hint)
