@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from hephaestus.errors import UsageError
 from hephaestus_runner.protocol import Level
 
 
@@ -33,11 +34,24 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def default_home() -> Path:
-    """``$HEPHAESTUS_HOME``, else the user's data folder for this system."""
+    """``$HEPHAESTUS_HOME``, else the user's data folder for this system.
+
+    Raises:
+        UsageError: If this user has no home folder.
+    """
     if named := os.environ.get("HEPHAESTUS_HOME"):
         return Path(named)
+    try:
+        return _data_folder() / "hephaestus"
+    except RuntimeError as error:  # of pathlib, for a user without an entry, as in containers
+        raise UsageError(
+            "this user has no home folder to keep things in", hint="name one with --home or HEPHAESTUS_HOME"
+        ) from error
+
+
+def _data_folder() -> Path:
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "hephaestus"
+        return Path.home() / "Library" / "Application Support"
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "hephaestus"
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "hephaestus"
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
