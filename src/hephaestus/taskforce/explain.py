@@ -25,6 +25,9 @@ _ADVICE = {
     "caller": "The request did not fit, or the run waits for an answer or was broken off.",
 }
 
+ROUTED_ONLY = "route-"
+"""How the names of decisions begin that no task force carries out (:meth:`hephaestus.runtime.Runtime.keep`)."""
+
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that happened."""
@@ -38,7 +41,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """A run in plain words."""
 
     run: str
-    outcome: str  # kind of the ending, or "unfinished"
+    outcome: str  # kind of the ending, or "unfinished"; of a request that was only routed, the kind of the decision
     cause: str | None
     summary: str
     advice: str
@@ -65,6 +68,8 @@ async def explain(journal: Journal, run: str) -> Explanation:
         if entry.kind == "ending":
             ending, said = body, await journal.secrets(entry)
             message = "[erased]" if said is None else said.get("message", b"").decode()
+    if [entry.kind for entry in entries] == ["decision"] and run.startswith(ROUTED_ONLY):
+        return _routing(entries[0], tuple(steps))
     if ending is None:
         return Explanation(
             run=run,
@@ -84,6 +89,21 @@ async def explain(journal: Journal, run: str) -> Explanation:
         advice="Nothing to change." if ending["kind"] == "verified" else _ADVICE.get(cause, ""),
         shown_by=tuple(ending["entries"]),
         steps=tuple(steps),
+    )
+
+
+def _routing(decision: Entry, steps: tuple[Step, ...]) -> Explanation:
+    body = decision.value
+    winner = body.get("winner")
+    to = f"was routed to {winner['release']}" if winner else f"was for no one agent ({body['kind']})"
+    return Explanation(
+        run=decision.run,
+        outcome=body["kind"],
+        cause=None,
+        summary=f"This is the receipt of a routing, there is no run: the request {to}, and nothing was started.",
+        advice="`hephaestus run REQUEST` routes a request and has it done.",
+        shown_by=(decision.seq,),
+        steps=steps,
     )
 
 
