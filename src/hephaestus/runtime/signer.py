@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -67,6 +68,13 @@ class _Process:
             except BlockingIOError:
                 await anyio.wait_writable(self.socket)
 
+    @property
+    def gone(self) -> bool:
+        """Whether nothing that is sent now would be read: it ended, or closed its end."""
+        poll = select.poll()
+        poll.register(self.socket, 0)  # that the other end is closed is told without asking
+        return self.popen.poll() is not None or bool(poll.poll(0))
+
     async def receive(self) -> signer_process.Answer:
         """The next answer.
 
@@ -116,7 +124,8 @@ class SignerClient:
     """The connection to the signer; use as ``async with SignerClient.open(folder) as signer``.
 
     It fits :class:`hephaestus.seals.Signer`. Requests of several tasks are answered one after the other. A signer that
-    died is started again by the next request.
+    died while nobody asked it anything is started again by the next request, once, and nobody notices. One that dies
+    with a request in hand is an error of that request: whether it sealed or made a key is not known.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -206,6 +215,9 @@ class SignerClient:
     async def _running(self) -> _Process:
         if not self._open:
             raise SignerError("the signer is not open", hint="use it inside `async with SignerClient.open(folder)`")
+        if self._process is not None and self._process.gone:
+            dead, self._process = self._process, None
+            await dead.end(patience=1)
         if self._process is None:
             try:
                 self._process = _Process(self.folder)
