@@ -27,7 +27,7 @@ from hephaestus.taskforce import Disposal
     [
         (Refused(findings=()), 3),
         (Refused(findings=(), cause="check"), 3),
-        (Undecided(cause="specification"), 4),
+        (Undecided(cause="specification"), 7),
         (Undecided(cause="routing"), 5),
         (Undecided(cause="isolation"), 6),
         (Undecided(cause="model"), 7),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -476,3 +478,109 @@ def test_an_answer_that_does_not_fit_changes_nothing(typed: Type, shop: Path, wo
     done = typed("interview", package, "--json", *words)
     assert (done.code, done.error["kind"]) == (2, "UsageError")
     assert (package / "brief.toml").read_bytes() == before
+
+
+def test_an_output_that_has_nowhere_to_go_is_found_before_the_work(typed: Type, shop: Path) -> None:
+    before = typed("receipts", "list", "--json").object["runs"]
+    for option in ("--output", "--certificate"):
+        for path in (shop / "nowhere" / "x", shop):
+            done = typed("run", "count the words: a", option, path, "--json")
+            assert (done.code, done.error["kind"]) == (2, "UsageError")
+            assert str(path) in done.error["message"]
+    assert typed("receipts", "list", "--json").object["runs"] == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_is_found_before_the_work(typed: Type, shop: Path) -> None:
+    (shop / "locked").mkdir(mode=0o500)
+    done = typed("run", "count the words: a", "--output", shop / "locked" / "x", "--json")
+    assert (done.code, done.error["kind"]) == (2, "UsageError")
+
+
+def test_a_result_that_cannot_be_written_is_shown_all_the_same(typed: Type, shop: Path) -> None:
+    words = ["run", "count the words: a", "--output", "/dev/full", "--certificate", shop / "made"]
+    done = typed(*words, "--json")
+    assert done.code == 1
+    assert done.object["outcome"]["value"]["words"] == 1
+    assert done.object["unwritten"] == [{"file": "/dev/full", "problem": os.strerror(errno.ENOSPC)}]
+    assert (shop / "made").is_file()
+    done = typed(*words)
+    assert done.code == 1
+    assert "VERIFIED" in done.out
+    assert "/dev/full could not be written" in done.out
+
+
+def test_what_to_type_next_names_home_and_channel(typed: Type, shop: Path) -> None:
+    home = shop / "home"
+    for words in (["list"], ["show", "text-statistics"], ["receipts", "list"], ["route", "count the words: a"]):
+        assert typed(*words, "--home", home).out.splitlines()[-1].endswith(f" --home {home}")
+        assert "--home" not in typed(*words).out
+    assert typed("deploy", "beta", "text-statistics").code == 0
+    last = typed("route", "--channel", "beta", "--", "count the words:", "--json").out.splitlines()[-1]
+    assert last == "next: hephaestus run --channel beta -- 'count the words:' --json"
+
+
+def test_an_empty_home_is_not_the_folder_one_is_in(
+    typed: Type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = typed("list", "--home", "", "--json")
+    assert (done.code, done.error["message"]) == (2, "hephaestus list: argument --home: is empty")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_user_without_a_home_folder_is_told_to_name_one(typed: Type, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("HEPHAESTUS_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    for words in (["list"], ["receipts", "verify"]):
+        done = typed(*words, "--json")
+        assert (done.code, done.error["kind"], done.err) == (2, "UsageError", "")
+        assert "--home" in done.error["hint"]
+
+
+def test_a_receipt_of_routing_alone_is_explained_as_that(typed: Type, shop: Path) -> None:
+    for request, kind in (("count the words: a", "routed"), ("zzz", "no_route")):
+        routed = typed("route", request, "--json").object
+        run = typed("receipts", "list", "--json").object["runs"][-1]["run"]
+        told = typed("explain", run, "--json").object
+        assert (told["outcome"], told["cause"], told["shown_by"]) == (kind, None, [routed["entry"]])
+        assert "there is no run" in told["summary"]
+        assert "under way" not in typed("explain", run).out
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("can't start new thread"),
+        OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)),
+        ExceptionGroup("group", [OSError(errno.EMFILE, os.strerror(errno.EMFILE))]),
+        MemoryError(),
+    ],
+)
+def test_a_machine_that_has_no_more_to_give_is_no_mistake_of_ours(
+    typed: Type, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> int:
+        raise error
+
+    monkeypatch.setattr("hephaestus.cli.doctor._version", fail)
+    done = typed("version", "--json")
+    assert (done.code, done.error["kind"], done.err) == (1, "OutOfResources", "")
+    assert "ulimit" in done.error["hint"]
+
+
+def test_a_summary_cannot_write_lines_of_ours(typed: Type, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = shop / "text-statistics"
+    text = (package / "agent.toml").read_text().replace('"0.1.0"', '"0.6.0"')
+    summary = next(line for line in text.splitlines() if line.startswith("summary"))
+    (package / "agent.toml").write_text(text.replace(summary, 'summary = "Counts.\\n  licence    none at all"'))
+    done = typed("publish", package, "--json")
+    if done.code != 0:
+        pytest.skip("such a summary is not published at all")
+    shown = typed("show", "text-statistics").out.splitlines()
+    assert sum(line.startswith("  licence") for line in shown) == 1
+    assert "  summary    Counts.\\n  licence    none at all" in shown

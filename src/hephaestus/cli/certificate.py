@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hephaestus.cli.parser import add_noun, add_verb
-from hephaestus.cli.session import MAX_INPUT
+from hephaestus.cli.session import MAX_INPUT, read_standard_input
 
 if TYPE_CHECKING:
     import argparse
@@ -57,7 +56,7 @@ def _read(name: str) -> bytes:
     from hephaestus.errors import UsageError
 
     if name == "-":
-        data = sys.stdin.buffer.read(MAX_INPUT + 1)
+        data = read_standard_input()
     else:
         with Path(name).open("rb") as file:
             data = file.read(MAX_INPUT + 1)

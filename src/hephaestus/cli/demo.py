@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
@@ -43,6 +42,7 @@ async def _demo(arguments: argparse.Namespace, out: Output) -> int:
     if arguments.home is None:
         # A fresh one, which stays, so that its receipts can be read afterwards.
         arguments.home = Path(tempfile.mkdtemp(prefix="hephaestus-demo-"))
+        out.home = arguments.home
     with (
         out.working("starting"),
         nullcontext(arguments.examples) if arguments.examples else example_packages() as examples,
@@ -56,7 +56,7 @@ async def _demo(arguments: argparse.Namespace, out: Output) -> int:
                 show=_shown(out),
             )
     out.result("demo", **_body(report))
-    _close(report, arguments.home, out)
+    _close(report, out)
     return exit_code(report.runs[-1].outcome)
 
 
@@ -74,7 +74,7 @@ def _shown(out: Output) -> Callable[[object], None]:
             case Decided():
                 out.line()
                 out.line(what.request, style="bold cyan")
-                out.line(what.receipt.rstrip())
+                out.text(what.receipt.rstrip())
             case Progress():
                 out.progress(" ".join(filter(None, (what.step, what.instance, what.detail))))
             case Run():
@@ -132,7 +132,7 @@ def _run_body(run: Run) -> dict[str, Any]:
     }
 
 
-def _close(report: DemoReport, home: Path, out: Output) -> None:
+def _close(report: DemoReport, out: Output) -> None:
     last = report.runs[-1]
     out.line()
     out.line("== In short", style="bold")
@@ -140,6 +140,5 @@ def _close(report: DemoReport, home: Path, out: Output) -> None:
         out.line(f"{run.agent}: {run.outcome.kind} after {run.attempts} attempt(s), {run.run}")
     state = "verified" if report.verification.ok else "NOT verified"
     out.line(f"{report.verification.entries} receipts, {state}: {report.journal}")
-    at = ["--home", str(home)]
-    for words in (["explain", last.run], ["receipts", "verify"]):
-        out.line(f"next: {shlex.join(['hephaestus', *words, *at])}", style="dim")
+    out.next("hephaestus", "explain", last.run)
+    out.next("hephaestus", "receipts", "verify")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hephaestus.cli.parser import add_verb
+from hephaestus.cli.session import standard_input
+from hephaestus.cli.signals import interruptible
 from hephaestus.errors import AssetError, UsageError
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ def _ask(interview: Interview, folder: Path, out: Output) -> Interview:
             out.line(f"  {number}. {option}")
         out.line("  a number, your own answer, `later: REASON`, or nothing to stop")
         out.flush()
-        text = sys.stdin.readline().strip()
+        with interruptible():
+            text = standard_input().readline().strip()
         if not text:
             break
         try:

@@ -74,10 +74,11 @@ FIELDS: Final[dict[str, dict[str, str]]] = {
         "certificate": "of a verified run, else null",
         "disposal": "what was left, and how that was looked up",
         "receipts": "the journal's file",
+        "unwritten": "files that were asked for and could not be written, each with `file` and `problem`; exit code 1",
     },
     "explain": {
         "run": "its name",
-        "outcome": "kind of its ending, or unfinished",
+        "outcome": "kind of its ending, or unfinished; of a request that was only routed, the kind of the decision",
         "cause": "which part failed, or null",
         "summary": "what happened, in words",
         "advice": "what to change",

@@ -1,40 +1,60 @@
 """What a verb says: one JSON object, or lines for people; progress on standard error.
 
 All text for people passes through here, because much of it was written by agents and strangers: control characters
-are shown as escapes, so that nothing acts on the terminal.
+are shown as escapes, so that nothing acts on the terminal, and a line is one line, so that nothing looks like another.
 """
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import re
 import shlex
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TextIO
 
+from hephaestus.errors import HephaestusError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from hephaestus.errors import HephaestusError
+    from pathlib import Path
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+class Unwritable(HephaestusError):
+    """Standard output takes nothing more.
+
+    Attributes:
+        left: Whether that is because its reader has gone (``| head``), which is no fault.
+    """
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"standard output cannot be written: {error.strerror}")
+        self.left = isinstance(error, BrokenPipeError)
+
+
 class Output:
-    """Where one verb writes to.
+    """Where one verb writes to. Whatever is written for people may raise :class:`Unwritable`.
 
     Args:
         json: Whether people are not reading along: :meth:`result` counts and :meth:`line` does not.
         stdout: For the answer.
-        stderr: For progress and errors.
+        stderr: For progress and errors. What it does not take is lost; the exit code still tells.
+
+    Attributes:
+        home: The ``--home`` that was given, which what is to be typed next needs too.
     """
 
     def __init__(self, *, json: bool = False, stdout: TextIO | None = None, stderr: TextIO | None = None) -> None:
         self.json = json
-        self._out = stdout or sys.stdout
-        self._err = stderr or sys.stderr
+        self.home: Path | None = None
+        # Python has none where the process was started with them closed.
+        self._out = stdout or sys.stdout or _Nowhere()
+        self._err = stderr or sys.stderr or _Nowhere()
         self._result: dict[str, Any] | None = None
         self._console = None if json else _console(self._out)
         self._status: Any = None
@@ -49,13 +69,18 @@ class Output:
         self._result = {"schema": f"hephaestus.{verb}/1", **fields}
 
     def line(self, text: str = "", *, style: str | None = None) -> None:
-        """A line for people, or several; a style of rich is used on a terminal."""
+        """One line for people; a style of rich is used on a terminal."""
+        self.text(text.replace("\n", "\\n"), style=style)
+
+    def text(self, text: str, *, style: str | None = None) -> None:
+        """Several lines for people. Not for what a stranger wrote, which could imitate ours."""
         if self.json:
             return
-        if self._console is not None:
-            self._console.print(printable(text), style=style, markup=False, highlight=False, soft_wrap=True)
-        else:
-            self._out.write(_encodable(printable(text), self._out) + "\n")
+        with self._writing():
+            if self._console is not None:
+                self._console.print(printable(text), style=style, markup=False, highlight=False, soft_wrap=True)
+            else:
+                self._out.write(_encodable(printable(text), self._out) + "\n")
 
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Rows for people, in aligned columns."""
@@ -69,7 +94,8 @@ class Output:
             table = Table(*headers, box=None, pad_edge=False, header_style="bold")
             for row in cells:
                 table.add_row(*(Text(cell) for cell in row))
-            self._console.print(table)
+            with self._writing():
+                self._console.print(table)
             return
         widths = [max(map(len, column)) for column in zip(headers, *cells, strict=True)]
         for row in (list(headers), *cells):
@@ -77,8 +103,10 @@ class Output:
             self.line("  ".join(padded).rstrip())
 
     def next(self, *words: str) -> None:
-        """The command that a person would type next."""
-        self.line(f"next: {shlex.join(words)}", style="dim")
+        """The command that a person would type next; behind ``--`` there are no options."""
+        end = words.index("--") if "--" in words else len(words)
+        home = () if self.home is None else ("--home", str(self.home))
+        self.line(f"next: {shlex.join((*words[:end], *home, *words[end:]))}", style="dim")
 
     def progress(self, text: str) -> None:
         """Something is being done: on a terminal it replaces what was said before, in a pipe it is a line."""
@@ -86,10 +114,10 @@ class Output:
         if self._status is not None:
             from rich.markup import escape
 
-            self._status.update(escape(text))
+            with suppress(OSError):
+                self._status.update(escape(text))
         else:
-            self._err.write(_encodable(text, self._err) + "\n")
-            self._err.flush()
+            self._complain(text)
 
     @contextmanager
     def working(self, text: str) -> Iterator[None]:
@@ -101,19 +129,25 @@ class Output:
             return
         from rich.markup import escape
 
-        with console.status(escape(printable(text))) as status:
-            self._status = status
-            try:
-                yield
-            finally:
-                self._status = None
+        # A terminal that goes away must not stop the work.
+        status = console.status(escape(printable(text)))
+        with suppress(OSError):
+            status.start()
+        self._status = status
+        try:
+            yield
+        finally:
+            self._status = None
+            with suppress(OSError):
+                status.stop()
 
     def flush(self) -> None:
         """Write what is still to be written."""
         if self.json and self._result is not None:
-            self._write_json(self._result)
-            self._result = None
-        self._out.flush()
+            result, self._result = self._result, None
+            self._write_json(result)
+        with self._writing():
+            self._out.flush()
 
     def error(self, error: HephaestusError, *, kind: str | None = None, **more: Any) -> None:
         """The one error, instead of any result.
@@ -127,19 +161,59 @@ class Output:
         if self.json:
             told = {"kind": kind or type(error).__name__, "message": error.message, "hint": error.hint, **more}
             self._write_json({"schema": "hephaestus.error/1", "error": told})
-            self._out.flush()
+            with self._writing():
+                self._out.flush()
             return
-        self._out.flush()
-        self._err.write(_encodable(f"error: {printable(error.message)}", self._err) + "\n")
-        if error.hint:
-            self._err.write(_encodable(f"hint: {printable(error.hint)}", self._err) + "\n")
-        self._err.flush()
+        with self._writing():
+            self._out.flush()
+        self.complain(error)
+
+    def complain(self, error: HephaestusError) -> None:
+        """Tell an error on standard error, whatever ``json`` is."""
+        for name, text in (("error", error.message), ("hint", error.hint)):
+            if text:
+                self._complain(f"{name}: {printable(text)}".replace("\n", "\n  "))
+
+    def silence(self) -> None:
+        """Lose what standard output did not take: Python tries again at exit, and complains."""
+        _silence(self._out)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise Unwritable(error) from error
+
+    def _complain(self, text: str) -> None:
+        try:
+            self._err.write(_encodable(text, self._err) + "\n")
+            self._err.flush()
+        except OSError:
+            _silence(self._err)
 
     def _write_json(self, value: dict[str, Any]) -> None:
         import msgspec
 
         # ASCII: the same bytes whatever encoding the pipe has.
-        self._out.write(json.dumps(msgspec.to_builtins(value, str_keys=True), ensure_ascii=True) + "\n")
+        text = json.dumps(msgspec.to_builtins(value, str_keys=True), ensure_ascii=True)
+        with self._writing():
+            self._out.write(text + "\n")
+
+
+class _Nowhere(io.StringIO):
+    """A stream that keeps nothing."""
+
+    def write(self, text: str, /) -> int:
+        return len(text)
+
+
+def _silence(stream: TextIO) -> None:
+    with suppress(OSError, ValueError):  # not a file
+        descriptor = stream.fileno()
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, descriptor)
+        os.close(null)
 
 
 def printable(text: str) -> str:
@@ -158,4 +232,8 @@ def _console(stream: TextIO) -> Any:
         return None
     from rich.console import Console
 
-    return Console(file=stream)
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:
+            raise  # noqa: PLE0704 - the error at hand; rich would end the process
+
+    return Plain(file=stream)

@@ -38,7 +38,7 @@ class Parser(argparse.ArgumentParser):
         )
         common.add_argument(
             "--home",
-            type=Path,
+            type=_folder,
             metavar="FOLDER",
             default=argparse.SUPPRESS,
             help="where releases, receipts and keys are (default: $HEPHAESTUS_HOME, else the user's data folder)",
@@ -62,6 +62,13 @@ class Parser(argparse.ArgumentParser):
             if action.choices is not None and name in (action.metavar, action.dest, *action.option_strings):
                 return [str(choice) for choice in action.choices]
         return []
+
+
+def _folder(text: str) -> Path:
+    if not text:
+        # Often a variable that is not set; an empty path would be the folder that one happens to be in.
+        raise argparse.ArgumentTypeError("is empty")
+    return Path(text)
 
 
 def add_verb(verbs: Verbs, name: str, handler: Handler, *, summary: str, example: str) -> Parser:

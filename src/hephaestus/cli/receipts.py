@@ -78,7 +78,7 @@ async def _show(arguments: argparse.Namespace, out: Output) -> int:
         secrets = await runtime.journal.secrets(entry)
     texts = None if secrets is None else {name: data.decode("utf-8", "replace") for name, data in secrets.items()}
     out.result("receipts.show", entry=_told(entry), secrets=texts, erased=secrets is None)
-    out.line(render_entry(entry, secrets))
+    out.text(render_entry(entry, secrets))
     if entry.run:
         out.next("hephaestus", "receipts", "list", entry.run)
     return 0
@@ -116,7 +116,7 @@ async def _verify(arguments: argparse.Namespace, out: Output) -> int:
         erased=found.erased,
         problems=[{"entry": one.seq, "kind": one.kind, "run": one.run, "what": one.what} for one in found.problems],
     )
-    out.line(render_verification(found), style="green" if found.ok else "red")
+    out.text(render_verification(found), style="green" if found.ok else "red")
     return 0 if found.ok else 1
 
 

@@ -9,6 +9,7 @@ from hephaestus.cli.session import opened, request_text
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Awaitable
 
     from hephaestus.cli.output import Output
     from hephaestus.cli.parser import Verbs
@@ -27,10 +28,14 @@ def add(verbs: Verbs) -> None:
     parser.add_argument("--channel", default="stable", help="whose agents (default: stable)")
 
 
-async def _route(arguments: argparse.Namespace, out: Output) -> int:
+def _route(arguments: argparse.Namespace, out: Output) -> Awaitable[int]:
+    # Read before the event loop runs, which it would stop.
+    return _routed(request_text(arguments.request), arguments, out)
+
+
+async def _routed(request: str, arguments: argparse.Namespace, out: Output) -> int:
     from hephaestus.routing import decision_body, render
 
-    request = request_text(arguments.request)
     async with opened(arguments) as runtime:
         decision = (await runtime.router(arguments.channel)).route(request)
         entry = await runtime.keep(decision)
@@ -45,10 +50,13 @@ async def _route(arguments: argparse.Namespace, out: Output) -> int:
         entry=entry.seq,
         channel=arguments.channel,
     )
-    out.line(receipt)
+    out.text(receipt)
     out.line(f"receipt: entry {entry.seq}")
     if decision.kind == "routed":
-        out.next("hephaestus", "run", *arguments.request)
+        channel = () if arguments.channel == "stable" else ("--channel", arguments.channel)
+        words = arguments.request
+        dashes = ("--",) if words != ["-"] and any(word.startswith("-") for word in words) else ()
+        out.next("hephaestus", "run", *channel, *dashes, *words)
         return 0
     out.next("hephaestus", "list")
     return 5

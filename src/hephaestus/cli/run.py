@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hephaestus.cli.parser import add_level, add_model, add_verb
 from hephaestus.cli.session import opened, request_text
+from hephaestus.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Awaitable
 
     from hephaestus.cli.output import Output
     from hephaestus.cli.parser import Verbs
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from hephaestus.stormbreaker import Finding, Outcome, Verified
     from hephaestus.taskforce import Disposal, Progress
 
-_BY_CAUSE = {"specification": 4, "routing": 5, "isolation": 6}
+_BY_CAUSE = {"routing": 5, "isolation": 6}
 """Exit codes of an ``Undecided`` whose cause has one of its own."""
 
 
@@ -53,11 +56,17 @@ def exit_code(outcome: Outcome) -> int:
     return outcome.exit_code
 
 
-async def _run(arguments: argparse.Namespace, out: Output) -> int:
+def _run(arguments: argparse.Namespace, out: Output) -> Awaitable[int]:
+    for path in (arguments.output, arguments.certificate):
+        if path is not None:
+            _check_target(path)
+    # Read before the event loop runs, which it would stop.
+    return _carry_out(request_text(arguments.request), arguments, out)
+
+
+async def _carry_out(request: str, arguments: argparse.Namespace, out: Output) -> int:
     from hephaestus.routing import decision_body, render
     from hephaestus.taskforce import TaskForce
-
-    request = request_text(arguments.request)
 
     def watch(progress: Progress) -> None:
         out.progress(" ".join(filter(None, (progress.step, progress.instance, progress.detail))))
@@ -65,12 +74,11 @@ async def _run(arguments: argparse.Namespace, out: Output) -> int:
     async with opened(arguments) as runtime:
         decision = (await runtime.router(arguments.channel)).route(request)
         receipt = render(decision)
-        out.line(receipt)
+        out.text(receipt)
         with out.working("running"):
             async with TaskForce(runtime, decision, on_event=watch) as force:
                 outcome = await force.run()
-        if outcome.kind == "verified":
-            await _write(runtime, force.run_id, outcome, arguments)
+        unwritten = await _write(runtime, force.run_id, outcome, arguments) if outcome.kind == "verified" else []
     assert force.disposal is not None
     out.result(
         "run",
@@ -81,11 +89,14 @@ async def _run(arguments: argparse.Namespace, out: Output) -> int:
         certificate={**_builtins(outcome.certificate), "verified": True} if outcome.kind == "verified" else None,
         disposal=force.disposal,
         receipts=str(runtime.journal_path),
+        unwritten=unwritten,
     )
     show_outcome(outcome, out)
     show_disposal(force.disposal, out)
+    for one in unwritten:
+        out.line(f"{one['file']} could not be written: {one['problem']}", style="red")
     out.next("hephaestus", "explain", force.run_id)
-    return exit_code(outcome)
+    return 1 if unwritten else exit_code(outcome)
 
 
 def outcome_body(outcome: Outcome) -> dict[str, Any]:
@@ -110,7 +121,7 @@ def show_outcome(outcome: Outcome, out: Output) -> None:
     match outcome.kind:
         case "verified":
             out.line("VERIFIED", style="bold green")
-            out.line(json.dumps(outcome.value, indent=2, ensure_ascii=False))
+            out.text(json.dumps(outcome.value, indent=2, ensure_ascii=False))
             certificate = outcome.certificate
             checks = ", ".join(check for ids in certificate.origins.values() for check in ids)
             out.line(
@@ -142,17 +153,38 @@ def _show_finding(finding: Finding, out: Output) -> None:
         out.line(f"    at {detail.where or 'the whole'}: expected {detail.expected}, found {detail.found}")
 
 
-async def _write(runtime: Runtime, run: str, outcome: Verified, arguments: argparse.Namespace) -> None:
+def _check_target(path: Path) -> None:
+    """Find out before the work and not after it that its result has nowhere to go."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder", hint="name a file in it")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path} cannot be written: there is no folder {path.parent}", hint="make it first")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UsageError(f"{path} cannot be written: permission denied")
+
+
+async def _write(
+    runtime: Runtime, run: str, outcome: Verified, arguments: argparse.Namespace
+) -> list[dict[str, str | None]]:
+    """Write what was asked for; returns the files that could not be written, as the result is there all the same."""
     from hephaestus.stormbreaker import certificate_bytes
 
+    data: dict[Path, bytes] = {}
     if arguments.certificate is not None:
-        arguments.certificate.write_bytes(certificate_bytes(outcome.certificate))
+        data[arguments.certificate] = certificate_bytes(outcome.certificate)
     if arguments.output is not None:
         # The certificate is about these bytes; the parsed value could be written in many ways.
         attempts = await runtime.journal.entries(run=run, kind="attempt")
         secrets = await runtime.journal.secrets(attempts[-1])
         assert secrets is not None
-        arguments.output.write_bytes(secrets["artefact"])
+        data[arguments.output] = secrets["artefact"]
+    unwritten: list[dict[str, str | None]] = []
+    for path, content in data.items():
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            unwritten.append({"file": str(path), "problem": error.strerror})
+    return unwritten
 
 
 def _builtins(value: Any) -> Any:

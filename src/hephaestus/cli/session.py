@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
+from hephaestus.cli.signals import interruptible
 from hephaestus.errors import InvalidRequest, UsageError
 
 if TYPE_CHECKING:
@@ -48,10 +49,31 @@ def request_text(words: list[str]) -> str:
     """
     if words != ["-"]:
         return " ".join(words)
-    data = sys.stdin.buffer.read(MAX_INPUT + 1)
+    data = read_standard_input()
     if len(data) > MAX_INPUT:
         raise InvalidRequest(f"the request on standard input is longer than {MAX_INPUT} bytes")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidRequest(f"the request on standard input is not UTF-8: byte {error.start}") from error
+
+
+def read_standard_input() -> bytes:
+    """Standard input to its end, but for what is over :data:`MAX_INPUT` by more than one byte.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    with interruptible():
+        return standard_input().buffer.read(MAX_INPUT + 1)
+
+
+def standard_input() -> TextIO:
+    """Standard input.
+
+    Raises:
+        UsageError: If the process was started with it closed.
+    """
+    if sys.stdin is None:
+        raise UsageError("standard input is closed", hint="give it something to read, for example with a pipe")
+    return sys.stdin
