@@ -133,6 +133,19 @@ def test_a_model_phrases_the_answer_and_quotations_stay_checked(
     assert told["runs"][0]["certificate"]["verified"] is True
 
 
+def test_a_model_that_guesses_is_sent_back_and_its_words_are_not_in_the_answer(
+    report: dict[str, Any], home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with FakeModel(lambda path, body: openai("I think that the open method does it.")) as server:
+        code, told = hephaestus(
+            capsys, "demo", "--home", home, "--model", server.root + "/v1", "--model-name", "fake"
+        )  # fmt: skip
+    assert code == 0
+    assert len(server.seen) == 1
+    assert told["runs"][0]["outcome"]["attempts"] == 2
+    assert "I think" not in told["runs"][0]["outcome"]["value"]["answer"]
+
+
 def test_a_person_sees_what_happens(report: dict[str, Any], home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "--home", str(home)]) == 0
     shown = capsys.readouterr()
