@@ -223,3 +223,27 @@ async def test_a_pass_that_nobody_can_seal_is_no_success(tmp_path: Path, monkeyp
         assert outcome.cause == "check"
         assert "planted" in outcome.message
         assert (await here.kinds(force.run_id))[-1] == "ending"
+
+
+async def test_a_key_of_the_host_never_reaches_an_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [
+        "try:",
+        "    return {'text': task.model.complete([{'role': 'user', 'content': 'x'}])}",
+        "except Exception as error:",
+        "    return {'text': str(error)}",
+    ]
+    monkeypatch.setenv("PLANTED_KEY", "sk-PLANTED\nx")
+    with FakeModel(lambda path, body: (401, b"sk-PLANTED is not a key")) as server:
+        endpoint = ModelEndpoint(url=server.root + "/v1", name="fake", attempts=1, key_env="PLANTED_KEY")
+        package = {"code": code(*lines), "manifest_more": MODEL}
+        async with deployed(tmp_path / "bad", package, config=Config(model=endpoint)) as here:
+            outcome, _ = await here.run("echo")
+            assert isinstance(outcome, Undecided)
+            assert outcome.cause == "model"
+            assert "PLANTED\n" not in outcome.message
+        monkeypatch.setenv("PLANTED_KEY", "sk-PLANTED")
+        async with deployed(tmp_path / "good", package, config=Config(model=endpoint)) as here:
+            outcome, _force = await here.run("echo")
+            assert isinstance(outcome, Verified)
+            assert "PLANTED" not in repr(outcome.value)
+            assert "401" in outcome.value["text"]

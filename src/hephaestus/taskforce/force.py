@@ -204,7 +204,10 @@ class TaskForce:
         async with AsyncExitStack() as stack:
             model = None
             if self._runtime.config.model is not None and plan.lock.model is not None:
-                model = await stack.enter_async_context(ModelClient(self._runtime.config.model))
+                try:
+                    model = await stack.enter_async_context(ModelClient(self._runtime.config.model))
+                except UsageError as error:
+                    return Undecided(cause="model", message=str(error)), (locked.seq,), None
             tools = Tools(record=self._record, model=model)
             agents = Agents(
                 plan,

@@ -61,5 +61,7 @@ class Tools:
         try:
             completion: Completion = await self._model.complete(prompt)
         except ModelError as error:
-            return Failure(call.id, "model", str(error))
+            # The child hears what kind of trouble it is; the rest is for the host's own record.
+            await self._record.failure(instance, "model", str(error))
+            return Failure(call.id, "model", error.told)
         return Result(call.id, msgspec.json.encode(completion))
