@@ -296,16 +296,17 @@ async def _check_input(plan: Plan, request: str, runtime: Runtime) -> None:
 
 
 def _before_the_start(error: HephaestusError) -> Outcome:
+    text = str(error) if error.hint is None else f"{error} ({error.hint})"
     match error:
         case ChecksRefused():
-            said = Finding(check="checks", result=Result.ERROR, inspected=0, details=(), message=str(error))
+            said = Finding(check="checks", result=Result.ERROR, inspected=0, details=(), message=text)
             return Refused(findings=(said,), cause="check")
         case IsolationUnavailable():
-            return Undecided(cause="isolation", message=str(error))
+            return Undecided(cause="isolation", message=text)
         case InputRefused():
-            return Undecided(cause="caller", message=str(error))
+            return Undecided(cause="caller", message=text)
         case _:
-            return Undecided(cause="specification", message=str(error))
+            return Undecided(cause="specification", message=text)
 
 
 def _overrides(plan: Plan, level: Level) -> tuple[Override, ...]:
