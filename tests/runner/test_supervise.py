@@ -35,6 +35,19 @@ def _own_signals():
         signal.signal(number, handler)
 
 
+# Not before there is a handler: without one, it would be the end of the tests.
+TELLS = """
+import os, signal
+def caught():
+    with open(f"/proc/{os.getppid()}/status") as file:
+        return int(next(line for line in file if line.startswith("SigCgt:")).split()[1], 16)
+while not caught() >> (signal.SIGTERM - 1) & 1:
+    pass
+os.kill(os.getppid(), signal.SIGTERM)
+input()
+"""
+
+
 @pytest.mark.usefixtures("_own_signals")
 @pytest.mark.parametrize("pidfd", [True, False])
 @pytest.mark.parametrize("reason", ["ended", "host", "deadline", "orphaned", "told"])
@@ -43,7 +56,7 @@ def test_it_waits_until_one_of_its_reasons(reason: str, pidfd: bool, monkeypatch
         monkeypatch.delattr(os, "pidfd_open")
     monkeypatch.setattr(supervise, "GRACE_MS", 0)
     near, far = socket.socketpair()
-    code = "import os, signal; os.kill(os.getppid(), signal.SIGTERM); input()" if reason == "told" else "input()"
+    code = TELLS if reason == "told" else "input()"
     with near, far, subprocess.Popen([sys.executable, "-S", "-c", code], stdin=subprocess.PIPE) as process:
         if reason == "ended":
             process.kill()
