@@ -64,7 +64,7 @@ async def _rollback(arguments: argparse.Namespace, out: Output) -> int:
     from hephaestus.forge import Forge
 
     async with opened(arguments) as runtime:
-        generation = await Forge(runtime).rollback(arguments.channel, to=arguments.to, why=arguments.why)
+        generation = await Forge(runtime).rollback(arguments.channel, to=arguments.to, why=arguments.why, by=_who())
         told = await _told(runtime, generation)
     _moved("rollback", told, out)
     out.next("hephaestus", "history", arguments.channel)

@@ -89,7 +89,8 @@ def _show_build(build: Build, out: Output) -> None:
     scored = f"ambiguity {build.score} of 100 ({axes})"
     if build.status == "published":
         knowledge = f", {build.passages} passages of knowledge" if build.passages else ""
-        out.line(f"published {build.release}: {scored}{knowledge}", style="green")
+        how = "found in this home" if build.reused else "published"
+        out.line(f"{how} {build.release}: {scored}{knowledge}", style="green")
         out.line(f"  {build.digest}")
         return
     out.line(f"refused {build.name}: {scored}", style="yellow")

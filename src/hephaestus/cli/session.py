@@ -28,6 +28,7 @@ async def opened(arguments: argparse.Namespace) -> AsyncIterator[Runtime]:
         StorageError: If its home cannot be used.
     """
     from hephaestus.runtime import Config, ModelEndpoint, Runtime
+    from hephaestus.runtime.model import ModelClient
 
     options = vars(arguments)
     url, name = options.get("model"), options.get("model_name")
@@ -36,6 +37,7 @@ async def opened(arguments: argparse.Namespace) -> AsyncIterator[Runtime]:
     model = None
     if url is not None and name is not None:
         model = ModelEndpoint(url=url, name=name, key_env=options.get("model_key_env"))
+        ModelClient(model)  # a URL that is none is said now, not after everything was built
     config = Config(level=options.get("level", "isolated"), model=model)
     async with Runtime.open(arguments.home, config=config) as runtime:
         yield runtime

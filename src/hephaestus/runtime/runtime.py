@@ -18,6 +18,7 @@ from hephaestus.receipts import Draft, Journal
 from hephaestus.routing import CardTable, Router, decision_body
 from hephaestus.runtime.config import Config, default_home
 from hephaestus.runtime.launch import LaunchSpec
+from hephaestus.runtime.leftovers import sweep
 from hephaestus.runtime.signer import SignerClient
 from hephaestus.runtime.workspace import errand, workspace
 from hephaestus.stormbreaker import Undecided
@@ -99,6 +100,7 @@ class Runtime:
             hub = await stack.enter_async_context(Hub.open(home / "hub"))
             journal = await stack.enter_async_context(Journal.open(home / JOURNAL))
             signer = await stack.enter_async_context(SignerClient.open(home / "keys"))
+            await sweep(home / "runs", journal)
             yield cls(home=home, hub=hub, journal=journal, signer=signer, config=config or Config())
 
     @property

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _ADVICE = {
     "specification": "The package or its brief does not allow this run; `hephaestus check FOLDER` says what to change.",
     "routing": "Name the agent in the request, or change the cards; `hephaestus route REQUEST` shows every score.",
-    "orchestration": "The process that directs the agents failed; if the package brings its own, its code is to blame.",
+    "orchestration": "The process that directs the agents failed, or the host itself: the message says which.",
     "agent_code": "The agent's own code failed; the trace names the line.",
     "model": "The model could not be reached or did not answer in its format; try again, or name another one.",
     "tool": "A tool that the agent used failed or was not permitted; see [permissions] in agent.toml.",
@@ -119,6 +119,14 @@ def _tell(entry: Entry, body: dict[str, Any]) -> str:
         case "exchange":
             failed = f" failed: {body['cause']}" if body["cause"] else " answered"
             return f"{body['what']} of {body['instance']}{failed}"
+        case "event" if body.get("kind") == "failure":
+            return f"{body['instance']} failed: {body['cause']}"
+        case _:
+            return _tell_result(entry, body)
+
+
+def _tell_result(entry: Entry, body: dict[str, Any]) -> str:
+    match entry.kind:
         case "attempt":
             return f"attempt {body['attempt']}: {body['size']} bytes were submitted"
         case "verdict":
