@@ -157,7 +157,8 @@ def test_a_person_sees_what_happens(report: dict[str, Any], home: Path, capsys: 
         "receipts, verified",
     ):
         assert words in shown.out
-    assert "sent back" in shown.err
+    assert "sent back attempt 1: quotations-verbatim" in shown.out
+    assert "launched careless-guide#2" in shown.err
 
 
 @pytest.fixture

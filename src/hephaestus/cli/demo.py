@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hephaestus.cli.parser import add_level, add_model, add_verb
-from hephaestus.cli.run import exit_code, outcome_body, show_disposal, show_outcome
+from hephaestus.cli.run import exit_code, outcome_body, show_disposal, show_outcome, show_progress
 from hephaestus.cli.session import opened
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _shown(out: Output) -> Callable[[object], None]:
                 out.line(what.request, style="bold cyan")
                 out.text(what.receipt.rstrip())
             case Progress():
-                out.progress(" ".join(filter(None, (what.step, what.instance, what.detail))))
+                show_progress(what, out)
             case Run():
                 show_outcome(what.outcome, out)
                 show_disposal(what.disposal, out)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from hephaestus.stormbreaker import Finding, Outcome, Verified
     from hephaestus.taskforce import Disposal, Progress
 
+_RULINGS = {"sent back": "yellow", "passed": "green", "refused": "red", "undecided": "yellow"}
+"""Steps at which the gate speaks, and how they look."""
+
 _BY_CAUSE = {"routing": 5, "isolation": 6}
 """Exit codes of an ``Undecided`` whose cause has one of its own."""
 
@@ -69,7 +72,7 @@ async def _carry_out(request: str, arguments: argparse.Namespace, out: Output) -
     from hephaestus.taskforce import TaskForce
 
     def watch(progress: Progress) -> None:
-        out.progress(" ".join(filter(None, (progress.step, progress.instance, progress.detail))))
+        show_progress(progress, out)
 
     async with opened(arguments) as runtime:
         decision = (await runtime.router(arguments.channel)).route(request)
@@ -112,6 +115,15 @@ def outcome_body(outcome: Outcome) -> dict[str, Any]:
         case "interrupted":
             told |= {"question": outcome.question, "entries": outcome.entries}
     return told
+
+
+def show_progress(progress: Progress, out: Output) -> None:
+    """A step for people: what the gate said stays to be read, the rest makes room for what comes next."""
+    text = " ".join(filter(None, (progress.step, progress.instance, progress.detail)))
+    if progress.step in _RULINGS and not out.json:
+        out.line(text, style=_RULINGS[progress.step])
+    else:
+        out.progress(text)
 
 
 def show_outcome(outcome: Outcome, out: Output) -> None:
