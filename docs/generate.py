@@ -377,7 +377,7 @@ ENTRIES = {
     "lock": "the run lock: everything that the result depends on, by digest, before the first process starts",
     "start": "a child was confined; what the host attests about it",
     "exchange": "a request of a child crossed the boundary and was answered, or failed with a cause",
-    "event": "something that a child reported, or printed",
+    "event": "something that a child reported, printed or failed with",
     "attempt": "a submission, before it is judged",
     "verdict": "what every check said about it, and what the gate ruled",
     "certificate": "the sealed proof of a pass",

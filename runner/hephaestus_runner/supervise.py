@@ -37,10 +37,6 @@ _TICK_MS = 100
 _SWEEP_S = 5.0
 
 
-class _Told(Exception):
-    """A signal asked the supervisor to end the child."""
-
-
 def run(config: Config, body: Callable[[dict[str, str]], None]) -> NoReturn:
     """Confine a fresh child, run ``body`` in it, outlive it, and exit.
 
@@ -107,35 +103,59 @@ def _tell(control: int, note: dict[str, object]) -> None:
         os.write(control, json.dumps(note).encode() + b"\n")
 
 
-def _on_signal(number: int, stack: FrameType | None) -> None:  # noqa: ARG001
-    raise _Told
+class _Signals:
+    """Signals that arrived, for a poll to see.
 
+    Their handlers raise nothing: the host's end comes as a signal and as the end of the control socket at about the
+    same time, and an exception out of the second one, while the first is being dealt with, would keep the supervisor
+    from ending what it watches over.
+    """
 
-def _on_orphaned(host: int) -> Callable[[int, FrameType | None], None]:
-    def look(number: int, stack: FrameType | None) -> None:  # noqa: ARG001
-        # Also sent when only the thread ended, or by whoever stopped this process.
-        if os.getppid() != host:
-            raise _Told
+    def __init__(self) -> None:
+        self.arrived: list[int] = []
+        self.reader, self._writer = os.pipe()
+        for descriptor in (self.reader, self._writer):
+            os.set_blocking(descriptor, False)
+            os.set_inheritable(descriptor, False)
+        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        for number in (*_ENDING, signal.SIGCONT):
+            signal.signal(number, self._note)
 
-    return look
+    def _note(self, number: int, stack: FrameType | None) -> None:  # noqa: ARG002
+        self.arrived.append(number)
+
+    def say_end(self, host: int) -> bool:
+        """Whether what arrived means that the child must end."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.reader, 512)
+        numbers, self.arrived = self.arrived, []
+        # SIGCONT also comes when only a thread of the host ended, or from whoever stopped this process.
+        return any(number in _ENDING for number in numbers) or os.getppid() != host
+
+    def close(self) -> None:
+        """From now on none of them does anything."""
+        for number in (*_ENDING, signal.SIGCONT):
+            signal.signal(number, signal.SIG_IGN)
+        signal.set_wakeup_fd(-1)
+        os.close(self.reader)
+        os.close(self._writer)
 
 
 def _watch(child: int, config: Config, host: int) -> tuple[Why, int | None]:
     """Wait until the child ends or must; then its wait status, or None if it is still there."""
     deadline = time.monotonic() + (config.limits.wall_ms + GRACE_MS) / 1000
     counting = config.level != "isolated" and limits.LINUX
+    signals = _Signals()
     poll = select.poll()
     poll.register(config.control, select.POLLIN)
+    poll.register(signals.reader, select.POLLIN)
     descriptor = os.pidfd_open(child) if hasattr(os, "pidfd_open") else None
     if descriptor is not None:
         poll.register(descriptor, select.POLLIN)
     try:
-        for number in _ENDING:
-            signal.signal(number, _on_signal)
-        signal.signal(signal.SIGCONT, _on_orphaned(host))
-        if os.getppid() != host:
-            return "host", None
         while True:
+            if signals.say_end(host):
+                return "host", None
             left = int((deadline - time.monotonic()) * 1000)
             if left <= 0:
                 return "deadline", None
@@ -149,11 +169,8 @@ def _watch(child: int, config: Config, host: int) -> tuple[Why, int | None]:
                 return "host", None
             if counting and len(descendants(os.getpid())) > config.limits.processes:
                 return "processes", None
-    except _Told:
-        return "host", None
     finally:
-        for number in (*_ENDING, signal.SIGCONT):
-            signal.signal(number, signal.SIG_IGN)
+        signals.close()
 
 
 def _reap(child: int) -> int | None:

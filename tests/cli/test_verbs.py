@@ -385,6 +385,16 @@ def test_doctor_finds_a_damaged_hub(typed: Type, shop: Path) -> None:
     assert typed("doctor").code == 1
 
 
+def test_doctor_finds_a_damaged_journal(typed: Type, shop: Path) -> None:
+    journal = shop / "home" / "journal.db"
+    data = journal.read_bytes()
+    assert b'"kind":"decision"' in data or b"routed" in data
+    journal.write_bytes(data.replace(b"routed", b"rooted"))
+    done = typed("doctor", "--json")
+    assert done.code == 1
+    assert any("entry" in problem for problem in done.object["home"]["problems"])
+
+
 def test_a_home_that_cannot_be_is_one_clear_error(typed: Type, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = typed("list", "--home", tmp_path / "file", "--json")

@@ -72,10 +72,35 @@ def test_it_waits_until_one_of_its_reasons(reason: str, pidfd: bool, monkeypatch
         process.kill()
 
 
+@pytest.mark.usefixtures("_own_signals")
 def test_a_signal_that_wakes_it_for_no_reason_changes_nothing() -> None:
-    supervise._on_orphaned(os.getppid())(0, None)
-    with pytest.raises(supervise._Told):
-        supervise._on_orphaned(os.getppid() + 1)(0, None)
+    signals = supervise._Signals()
+    try:
+        os.kill(os.getpid(), signal.SIGCONT)
+        assert signals.arrived == [signal.SIGCONT]
+        assert not signals.say_end(os.getppid())
+        assert signals.say_end(os.getppid() + 1)
+    finally:
+        signals.close()
+
+
+@pytest.mark.usefixtures("_own_signals")
+def test_signals_that_come_while_it_is_ending_already_interrupt_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    close = supervise._Signals.close
+
+    def late(self: supervise._Signals) -> None:
+        # The end of the host is told twice, and the second time may be here.
+        for number in (signal.SIGCONT, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+        close(self)
+
+    monkeypatch.setattr(supervise._Signals, "close", late)
+    near, far = socket.socketpair()
+    near.close()
+    with far, subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE) as process:
+        why, _ = supervise._watch(process.pid, config(far.fileno()), os.getppid())
+        assert why == "host"
+        process.kill()
 
 
 def test_without_orphans_to_adopt_the_session_is_what_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:

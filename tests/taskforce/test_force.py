@@ -543,3 +543,25 @@ async def test_a_warm_runtime_has_done_what_the_first_request_would_wait_for(tmp
         outcome, _ = await here.run("echo")
         assert isinstance(outcome, Verified)
         assert outcome.certificate.knowledge is not None
+
+
+async def test_what_an_agent_prints_is_kept_as_events(tmp_path: Path) -> None:
+    code = """
+import sys
+def run(task):
+    print("printed to stdout")
+    print("printed to stderr", file=sys.stderr)
+    sys.stdout.flush()
+    return {"text": "x"}
+"""
+    async with deployed(tmp_path, {"code": code}) as here:
+        outcome, force = await here.run("echo")
+        assert isinstance(outcome, Verified)
+        found = {}
+        for entry in await here.runtime.journal.entries(run=force.run_id, kind="event"):
+            if entry.value["kind"] == "printed":
+                kept = await here.runtime.journal.secrets(entry)
+                assert kept is not None
+                found[entry.value["stream"]] = kept["text"].decode()
+                assert b"printed to" not in entry.body
+        assert found == {"stdout": "printed to stdout\n", "stderr": "printed to stderr\n"}

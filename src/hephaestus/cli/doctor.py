@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hephaestus.cli.parser import add_verb
@@ -44,6 +45,7 @@ async def _doctor(arguments: argparse.Namespace, out: Output) -> int:
             async with opened(arguments) as runtime:
                 home, writable = str(runtime.home), runtime.hub.writable
                 problems += await runtime.hub.audit()
+            problems += await anyio.to_thread.run_sync(_journal, Path(home))
         except HephaestusError as error:
             problems.append(error.message)
     healthy = not problems and writable
@@ -71,6 +73,16 @@ async def _doctor(arguments: argparse.Namespace, out: Output) -> int:
     if code == 0:
         out.next("hephaestus", "demo")
     return code
+
+
+def _journal(home: Path) -> list[str]:
+    """What is wrong with the receipts, by the keys that lie beside them."""
+    from hephaestus.receipts import verify_journal
+    from hephaestus.runtime import keyring
+    from hephaestus.runtime.runtime import JOURNAL
+
+    keys = {**keyring.trusted(home / "keys", "certificate"), **keyring.trusted(home / "keys", "head")}
+    return [str(problem) for problem in verify_journal(home / JOURNAL, keys=keys).problems[:20]]
 
 
 def _version(arguments: argparse.Namespace, out: Output) -> int:  # noqa: ARG001 - every handler takes both

@@ -100,7 +100,8 @@ class Runtime:
             hub = await stack.enter_async_context(Hub.open(home / "hub"))
             journal = await stack.enter_async_context(Journal.open(home / JOURNAL))
             signer = await stack.enter_async_context(SignerClient.open(home / "keys"))
-            await sweep(home / "runs", journal)
+            if await sweep(home / "runs", journal):
+                await journal.sign_head(signer)
             yield cls(home=home, hub=hub, journal=journal, signer=signer, config=config or Config())
 
     @property

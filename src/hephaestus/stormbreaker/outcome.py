@@ -89,7 +89,7 @@ class Undecided(msgspec.Struct, frozen=True, tag=True):
 
 
 class Interrupted(msgspec.Struct, frozen=True, tag=True):
-    """The orchestrator asks the caller something; the run can be resumed with the answer."""
+    """The orchestrator asks the caller something; a run that goes on with the answer is not there yet."""
 
     question: str
     cause: Cause = "caller"

@@ -132,8 +132,11 @@ class Agents:
         data["model"] = self._tools.model_for(member)
         try:
             async with self._place.launch(spec) as child:
-                await self.begin(child, instance, policy, data, release=member.release.ref)
-                return await self._attend(child, instance, member, call)
+                try:
+                    await self.begin(child, instance, policy, data, release=member.release.ref)
+                    return await self._attend(child, instance, member, call)
+                finally:
+                    self._record.printed(instance, child.logs)
         except TimeoutError:
             return Failure(call.id, "budget", f"{instance} took longer than {wall_ms} ms")
         except IsolationUnavailable as error:

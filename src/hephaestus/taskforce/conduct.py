@@ -114,6 +114,7 @@ class Conduct:
                     # Inside the group, which would wrap what leaves it.
                     ending = await self._serve(child, group)
                     group.cancel_scope.cancel()
+                self._record.printed(ORCHESTRATOR, child.logs)
         except (ChildError, ProtocolError) as error:
             # Once there is an ending, how the orchestrator took its leave changes nothing.
             return ending or await self._broken(error)

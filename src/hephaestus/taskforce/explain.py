@@ -18,7 +18,7 @@ _ADVICE = {
     "agent_code": "The agent's own code failed; the trace names the line.",
     "model": "The model could not be reached or did not answer in its format; try again, or name another one.",
     "tool": "A tool that the agent used failed or was not permitted; see [permissions] in agent.toml.",
-    "output": "The agent's answers did not pass the checks; the findings say which and where.",
+    "output": "What the agent answered did not pass the checks, or was no answer; findings or message say why.",
     "check": "A check could not do its work, or there is none; its own code or parameters are to blame.",
     "isolation": "The isolation level asked for is not to be had here; `hephaestus doctor` says what is missing.",
     "budget": "The time, calls or attempts allowed were used up; see [permissions.limits] in agent.toml.",
@@ -149,6 +149,8 @@ async def _summary(journal: Journal, entries: tuple[Entry, ...], ending: dict[st
         verdict = next((e for e in reversed(entries) if e.kind == "verdict"), None)
         told = await _findings(journal, verdict) if verdict else ""
         return f"Refused after {ending['attempts']} attempt(s). {told}"
+    if ending["kind"] == "interrupted":
+        return f"The orchestrator asks: {message}"
     part = (ending["cause"] or "").replace("_", " ")
     return f"{ending['kind'].capitalize()}: the part that failed is {part}. {message}".strip()
 

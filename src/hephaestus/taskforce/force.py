@@ -112,6 +112,7 @@ class TaskForce:
         self._place: Workspace | None = None
         self._started = False
         self._ended = False
+        self._decided: tuple[int, ...] = ()  # the entry of the decision
         self.disposal: Disposal | None = None
         """What was left of the task force; set when :meth:`run` has returned."""
         self.attempts: int = 0
@@ -147,7 +148,7 @@ class TaskForce:
         try:
             if self.disposal is None:
                 await self._dispose()
-            await self._end(cut, entries=(), artefact=None)
+            await self._end(cut, entries=self._decided, artefact=None)
         except HephaestusError:
             # The first error is the one to tell; often it is the journal itself that cannot be written.
             if error is None:
@@ -167,14 +168,14 @@ class TaskForce:
         if self._place is None or self._started:
             raise UsageError("run() is called once, inside `async with TaskForce(...)`")
         self._started = True
-        decided = await self._record.decision(self._decision)
+        self._decided = ((await self._record.decision(self._decision)).seq,)
         try:
             outcome, entries, artefact = await self._carry_out(self._place)
         except (ChecksRefused, IsolationUnavailable, NotFound, InputRefused) as error:
-            outcome, entries, artefact = _before_the_start(error), (decided.seq,), None
+            outcome, entries, artefact = _before_the_start(error), self._decided, None
         if self.disposal is None:
             await self._dispose()
-        entries = entries or (decided.seq,)
+        entries = entries or self._decided
         if not hasattr(outcome, "certificate"):
             outcome = msgspec.structs.replace(outcome, entries=entries)
         await self._end(outcome, entries=entries, artefact=artefact)
@@ -254,7 +255,9 @@ class TaskForce:
                     certificate = await seal_certificate(ending, facts, signer=signer)
                 except SignerError as error:
                     # Nothing is a success without its seal, and nothing was found out against it either.
-                    return Undecided(cause="check", message=f"every check passed, but nobody could seal it: {error}")
+                    return Undecided(
+                        cause="check", message=f"every check passed, but nobody could seal it: {_told(error)}"
+                    )
                 await self._record.certificate(certificate)
                 return verified(certificate, await signer.public_keys("certificate"), artefact=conduct.artefact)
             case Exhausted():
@@ -296,7 +299,7 @@ async def _check_input(plan: Plan, request: str, runtime: Runtime) -> None:
 
 
 def _before_the_start(error: HephaestusError) -> Outcome:
-    text = str(error) if error.hint is None else f"{error} ({error.hint})"
+    text = _told(error)
     match error:
         case ChecksRefused():
             said = Finding(check="checks", result=Result.ERROR, inspected=0, details=(), message=text)
@@ -307,6 +310,10 @@ def _before_the_start(error: HephaestusError) -> Outcome:
             return Undecided(cause="caller", message=text)
         case _:
             return Undecided(cause="specification", message=text)
+
+
+def _told(error: HephaestusError) -> str:
+    return str(error) if error.hint is None else f"{error} ({error.hint})"
 
 
 def _overrides(plan: Plan, level: Level) -> tuple[Override, ...]:

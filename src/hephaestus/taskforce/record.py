@@ -18,12 +18,14 @@ from hephaestus.stormbreaker import Interrupted, Refused, Undecided, verdict_bod
 from hephaestus_runner.protocol import Failure, Result
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hephaestus.canonical import Digest
     from hephaestus.runtime.attest import Attestation
     from hephaestus.stormbreaker import Certificate, Outcome, Verdict
     from hephaestus.taskforce.disposal import Disposal
     from hephaestus.taskforce.lock import RunLock
-    from hephaestus_runner.protocol import Cause
+    from hephaestus_runner.protocol import Cause, Log
 
 MAX_EVENTS = 500
 """Events of one child that are kept; what comes after is counted only."""
@@ -101,6 +103,13 @@ class Record:
             kept["kind"] = kind[:1000].encode("utf-8", "replace")
         self._note("event", {"instance": instance, "kind": kind if known else "other"}, kept)
         return True
+
+    def printed(self, instance: str, logs: Sequence[Log]) -> None:
+        """What a child printed, as far as it was captured; durable with the next entry."""
+        for log in logs:
+            if not self.full:
+                kept = {"text": log.text.encode("utf-8", "replace")}
+                self._note("event", {"instance": instance, "kind": "printed", "stream": log.stream}, kept)
 
     async def failure(self, instance: str, cause: Cause, message: str, *, trace: str = "") -> int:
         """What ended a child that was not answering a call. The number of the entry."""
