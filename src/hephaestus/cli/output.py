@@ -34,7 +34,7 @@ class Unwritable(HephaestusError):
 
     def __init__(self, error: OSError) -> None:
         super().__init__(f"standard output cannot be written: {error.strerror}")
-        self.left = isinstance(error, BrokenPipeError)
+        self.left: bool = isinstance(error, BrokenPipeError)
 
 
 class Output:
