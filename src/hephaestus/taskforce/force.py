@@ -237,7 +237,7 @@ class TaskForce:
     async def _outcome(self, ending: Ending, plan: Plan, conduct: Conduct, gate: Gate) -> Outcome:
         match ending:
             case Passed():
-                # Disposal comes first: a certificate is only ever sealed for a task force that is gone.
+                # Disposal comes first, so that the certificate points at its record and what is left was seen before.
                 receipt = await self._dispose()
                 assert conduct.artefact is not None
                 assert self._place is not None
