@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hephaestus.knowledge.passages import PASSAGES_FILE, Passage, PassageSet, encode_passages
+from hephaestus.late import late
 
 if TYPE_CHECKING:
     from hephaestus.knowledge.folder import folder_passages
@@ -36,11 +36,5 @@ _LATE = {
     "python_docs": "python_docs",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # `python_docs` is a module and a function: importing the module binds its name here, so the function replaces it.
-    value = getattr(import_module(f"{__name__}.{_LATE[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:
+    __getattr__ = late(__name__, _LATE)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hephaestus.late import late
 
 if TYPE_CHECKING:
     from hephaestus.runtime.config import Config, ModelEndpoint, default_home
@@ -22,11 +23,5 @@ _LATE = {
     "probe": "probe",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # `probe` is a module and a function: importing the module binds its name here, so the function replaces it.
-    value = getattr(import_module(f"{__name__}.{_LATE[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:
+    __getattr__ = late(__name__, _LATE)
