@@ -161,7 +161,7 @@ def test_a_probe_that_fails_is_an_error_and_no_level(monkeypatch: pytest.MonkeyP
     [
         ("isolated", "no Landlock: x", "kernel"),
         ("isolated", "no table of system calls for mips", "x86_64"),
-        ("restricted", "user 1 cannot read /root/python", "every user"),
+        ("restricted", "user 1 cannot read /home/other/python", "every user"),
         ("isolated", "no namespaces: unshare", "user namespaces"),
         ("restricted", "something else", "level none"),
     ],

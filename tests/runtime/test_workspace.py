@@ -22,9 +22,10 @@ pytestmark = [pytest.mark.anyio, linux_only]
 
 TELLS = """
     import os
+    from hephaestus_runner.config import WORK
     def main(task):
         (task.scratch / "made").write_text("x")
-        return [os.stat(task.scratch / "made").st_mode & 0o777, os.path.exists("/work/made")]
+        return [os.stat(task.scratch / "made").st_mode & 0o777, os.path.exists(os.path.join(WORK, "made"))]
 """
 
 
