@@ -58,7 +58,7 @@ def make_packages(folder: Path) -> None:
                  "stormbreaker", "interview", "hub"):  # fmt: skip
         (folder / "hephaestus" / name).mkdir(parents=True)
         (folder / "hephaestus" / name / "__init__.py").touch()
-    for name in ("__init__", "errors", "canonical", "seals"):
+    for name in ("__init__", "errors", "canonical", "late", "seals"):
         (folder / "hephaestus" / f"{name}.py").touch()
     (folder / "hephaestus_runner").mkdir()
     for name in ("__init__", "protocol", "search", "sdk"):
